@@ -1,0 +1,1 @@
+//! Publish to and subscribe to a Levada server: batching, retries, durable resume.

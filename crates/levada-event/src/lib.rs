@@ -1,0 +1,1 @@
+//! The vocabulary of Levada: names, events, records, positions, cursors, field paths, time and limits.

@@ -1,0 +1,1 @@
+//! Wikifeeds: the Explore feeds of the Wikipedia apps, from MediaWiki.

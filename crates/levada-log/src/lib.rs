@@ -1,0 +1,1 @@
+//! The log contract, its memory model and contract suite, the shared tail and the embedded engine.

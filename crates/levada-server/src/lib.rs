@@ -1,0 +1,1 @@
+//! The Levada service as a library: boot, configuration, intake, delivery, HTTP.

@@ -1,0 +1,3 @@
+//! Levada: an event platform in one binary.
+
+fn main() {}

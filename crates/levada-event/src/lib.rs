@@ -1,1 +1,17 @@
-//! The vocabulary of Levada: names, events, records, positions, cursors, field paths, time and limits.
+//! The vocabulary of Levada: names, JSON text, records, positions, time, field paths and limits.
+//!
+//! Nothing here does I/O, reads a clock or knows HTTP. An event stays what its producer wrote: the
+//! types in [`json`] point into the original text, so numbers keep their digits, objects keep their
+//! key order and strings keep their escapes.
+
+pub mod json;
+pub mod limits;
+pub mod name;
+pub mod position;
+pub mod record;
+pub mod time;
+
+pub use name::{NameError, StreamName, TopicName};
+pub use position::{Bounds, Offset, Position, Start, TopicPartition};
+pub use record::{Flags, Record, RecordBatch, RecordBatchBuilder, RecordRef, Splice};
+pub use time::Timestamp;

@@ -1,0 +1,590 @@
+//! One pass over a text: grammar, depth, duplicate keys, and the index of values.
+
+use super::value::Kind;
+use crate::limits::JSON_DEPTH_MAX;
+
+/// Why a text is not acceptable JSON, and where.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{kind} at byte {at}")]
+pub struct JsonError {
+    /// What is wrong.
+    pub kind: JsonErrorKind,
+    /// Byte of the text at which it shows.
+    pub at: usize,
+}
+
+/// What is wrong with a text.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum JsonErrorKind {
+    /// The bytes are not UTF-8.
+    #[error("invalid UTF-8")]
+    Utf8,
+    /// The text ends before the value does.
+    #[error("unexpected end of JSON")]
+    End,
+    /// A character that cannot stand here.
+    #[error("unexpected character {0:?}")]
+    Character(char),
+    /// A control character inside a string.
+    #[error("unescaped control character in a string")]
+    Control,
+    /// An escape that JSON does not know.
+    #[error("invalid escape in a string")]
+    Escape,
+    /// A number that JSON does not allow.
+    #[error("invalid number")]
+    Number,
+    /// A key stands twice in one object.
+    #[error("duplicate key {0:?}")]
+    Duplicate(String),
+    /// Arrays and objects nest deeper than [`JSON_DEPTH_MAX`].
+    #[error("nesting deeper than {JSON_DEPTH_MAX}")]
+    Depth,
+    /// Something follows the value.
+    #[error("text after the JSON value")]
+    Trailing,
+    /// The text is 4 GiB or longer.
+    #[error("text of 4 GiB or more")]
+    Size,
+}
+
+/// Where a value lies, and how to step over it. Objects hold key, value, key, value, …
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Node {
+    start: u32,
+    end: u32,
+    /// Index of the node behind this value's subtree.
+    after: u32,
+    /// Items, entries; for strings 1 if they have escapes.
+    count: u32,
+    kind: Kind,
+}
+
+impl Node {
+    pub(super) fn kind(&self) -> Kind {
+        self.kind
+    }
+    pub(super) fn start(&self) -> usize {
+        self.start as usize
+    }
+    pub(super) fn end(&self) -> usize {
+        self.end as usize
+    }
+    pub(super) fn after(&self) -> usize {
+        self.after as usize
+    }
+    pub(super) fn count(&self) -> usize {
+        if self.kind == Kind::String {
+            0
+        } else {
+            self.count as usize
+        }
+    }
+    pub(super) fn escaped(&self) -> bool {
+        self.kind == Kind::String && self.count != 0
+    }
+}
+
+/// Objects with at most this many entries are searched for duplicate keys pair by pair.
+const PAIRWISE_MAX: usize = 12;
+
+pub(super) fn utf8(bytes: &[u8]) -> Result<&str, JsonError> {
+    let text = simdutf8::compat::from_utf8(bytes).map_err(|e| JsonError {
+        kind: JsonErrorKind::Utf8,
+        at: e.valid_up_to(),
+    })?;
+    Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
+}
+
+/// Indexes all values of `text` into `nodes` (which is emptied first).
+pub(super) fn index(text: &str, mut nodes: Vec<Node>) -> Result<Vec<Node>, JsonError> {
+    nodes.clear();
+    if u32::try_from(text.len()).is_err() {
+        return Err(JsonError {
+            kind: JsonErrorKind::Size,
+            at: 0,
+        });
+    }
+    let mut parser = Parser {
+        text,
+        bytes: text.as_bytes(),
+        at: 0,
+        nodes,
+        open: Vec::with_capacity(16),
+    };
+    parser.run()?;
+    Ok(parser.nodes)
+}
+
+struct Parser<'t> {
+    text: &'t str,
+    bytes: &'t [u8],
+    at: usize,
+    nodes: Vec<Node>,
+    /// Indices of the containers that are still open.
+    open: Vec<u32>,
+}
+
+impl Parser<'_> {
+    fn run(&mut self) -> Result<(), JsonError> {
+        self.space();
+        self.value()?;
+        while let Some(&container) = self.open.last() {
+            self.space();
+            self.step(container as usize)?;
+        }
+        self.space();
+        if self.at < self.bytes.len() {
+            return self.fail(JsonErrorKind::Trailing);
+        }
+        Ok(())
+    }
+
+    /// Reads what follows inside the innermost open container.
+    fn step(&mut self, container: usize) -> Result<(), JsonError> {
+        let object = self.nodes[container].kind == Kind::Object;
+        let close = if object { b'}' } else { b']' };
+        match self.bytes.get(self.at) {
+            Some(&byte) if byte == close => {
+                self.at += 1;
+                return self.close(container);
+            }
+            Some(b',') if self.nodes[container].count > 0 => {
+                self.at += 1;
+                self.space();
+            }
+            Some(_) if self.nodes[container].count == 0 => {}
+            _ => return self.unexpected(),
+        }
+        if object {
+            self.string()?;
+            self.space();
+            if self.bytes.get(self.at) != Some(&b':') {
+                return self.unexpected();
+            }
+            self.at += 1;
+            self.space();
+        }
+        self.nodes[container].count += 1;
+        self.value()
+    }
+
+    fn value(&mut self) -> Result<(), JsonError> {
+        match self.bytes.get(self.at) {
+            Some(b'"') => self.string(),
+            Some(b'{') => self.begin(Kind::Object),
+            Some(b'[') => self.begin(Kind::Array),
+            Some(b'-' | b'0'..=b'9') => self.number(),
+            Some(b't') => self.word("true", Kind::Bool),
+            Some(b'f') => self.word("false", Kind::Bool),
+            Some(b'n') => self.word("null", Kind::Null),
+            _ => self.unexpected(),
+        }
+    }
+
+    fn begin(&mut self, kind: Kind) -> Result<(), JsonError> {
+        if self.open.len() == JSON_DEPTH_MAX {
+            return self.fail(JsonErrorKind::Depth);
+        }
+        self.open.push(self.nodes.len() as u32);
+        self.push(kind, self.at, 0);
+        self.at += 1;
+        Ok(())
+    }
+
+    fn close(&mut self, container: usize) -> Result<(), JsonError> {
+        self.open.pop();
+        let after = self.nodes.len() as u32;
+        let node = &mut self.nodes[container];
+        node.end = self.at as u32;
+        node.after = after;
+        if node.kind == Kind::Object && node.count > 1 {
+            self.unique(container)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn push(&mut self, kind: Kind, start: usize, count: u32) {
+        let after = self.nodes.len() as u32 + 1;
+        self.nodes.push(Node {
+            start: start as u32,
+            end: self.at as u32,
+            after,
+            count,
+            kind,
+        });
+    }
+
+    fn word(&mut self, word: &str, kind: Kind) -> Result<(), JsonError> {
+        let start = self.at;
+        for &byte in word.as_bytes() {
+            if self.bytes.get(self.at) != Some(&byte) {
+                return self.unexpected();
+            }
+            self.at += 1;
+        }
+        self.push(kind, start, 0);
+        Ok(())
+    }
+
+    fn number(&mut self) -> Result<(), JsonError> {
+        let start = self.at;
+        if self.bytes[self.at] == b'-' {
+            self.at += 1;
+        }
+        match self.bytes.get(self.at) {
+            Some(b'0') => self.at += 1,
+            Some(b'1'..=b'9') => self.digits(),
+            _ => return self.fail(JsonErrorKind::Number),
+        }
+        if self.bytes.get(self.at) == Some(&b'.') {
+            self.at += 1;
+            self.some_digits()?;
+        }
+        if matches!(self.bytes.get(self.at), Some(b'e' | b'E')) {
+            self.at += 1;
+            if matches!(self.bytes.get(self.at), Some(b'+' | b'-')) {
+                self.at += 1;
+            }
+            self.some_digits()?;
+        }
+        if self.bytes.get(self.at).is_some_and(u8::is_ascii_digit) {
+            return self.fail(JsonErrorKind::Number);
+        }
+        self.push(Kind::Number, start, 0);
+        Ok(())
+    }
+
+    fn digits(&mut self) {
+        while self.bytes.get(self.at).is_some_and(u8::is_ascii_digit) {
+            self.at += 1;
+        }
+    }
+
+    fn some_digits(&mut self) -> Result<(), JsonError> {
+        let start = self.at;
+        self.digits();
+        if self.at == start {
+            self.fail(JsonErrorKind::Number)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn string(&mut self) -> Result<(), JsonError> {
+        if self.bytes.get(self.at) != Some(&b'"') {
+            return self.unexpected();
+        }
+        let start = self.at;
+        self.at += 1;
+        let mut escaped = 0;
+        loop {
+            self.at = skip_plain(self.bytes, self.at);
+            match self.bytes.get(self.at) {
+                Some(b'"') => break,
+                Some(b'\\') => {
+                    escaped = 1;
+                    self.escape()?;
+                }
+                Some(_) => return self.fail(JsonErrorKind::Control),
+                None => return self.fail(JsonErrorKind::End),
+            }
+        }
+        self.at += 1;
+        self.push(Kind::String, start, escaped);
+        Ok(())
+    }
+
+    fn escape(&mut self) -> Result<(), JsonError> {
+        match self.bytes.get(self.at + 1) {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 2,
+            Some(b'u') => {
+                let digits = self.bytes.get(self.at + 2..self.at + 6).unwrap_or_default();
+                if digits.len() < 4 || !digits.iter().all(u8::is_ascii_hexdigit) {
+                    return self.fail(JsonErrorKind::Escape);
+                }
+                self.at += 6;
+            }
+            Some(_) => return self.fail(JsonErrorKind::Escape),
+            None => {
+                self.at += 1;
+                return self.fail(JsonErrorKind::End);
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses an object in which a key stands twice, comparing keys as characters.
+    fn unique(&self, container: usize) -> Result<(), JsonError> {
+        let count = self.nodes[container].count as usize;
+        let mut key = container + 1;
+        let mut small = [0_usize; PAIRWISE_MAX];
+        if count <= PAIRWISE_MAX {
+            for i in 0..count {
+                small[i] = key;
+                if let Some(&twin) = small[..i].iter().find(|&&other| self.same_key(other, key)) {
+                    return self.duplicate(twin, key);
+                }
+                key = self.nodes[key + 1].after();
+            }
+            return Ok(());
+        }
+        let mut keys = Vec::with_capacity(count);
+        for _ in 0..count {
+            keys.push((self.key_text(key), key));
+            key = self.nodes[key + 1].after();
+        }
+        keys.sort_unstable();
+        match keys.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+            Some(pair) => self.duplicate(pair[0].1, pair[1].1),
+            None => Ok(()),
+        }
+    }
+
+    fn same_key(&self, a: usize, b: usize) -> bool {
+        let (x, y) = (&self.nodes[a], &self.nodes[b]);
+        if x.count == 0 && y.count == 0 {
+            return x.end - x.start == y.end - y.start
+                && self.bytes[x.start()..x.end()] == self.bytes[y.start()..y.end()];
+        }
+        self.key_text(a) == self.key_text(b)
+    }
+
+    fn key_text(&self, key: usize) -> std::borrow::Cow<'_, str> {
+        let node = &self.nodes[key];
+        let inner = &self.text[node.start() + 1..node.end() - 1];
+        if node.escaped() {
+            unescape(inner).into()
+        } else {
+            inner.into()
+        }
+    }
+
+    fn duplicate(&self, a: usize, b: usize) -> Result<(), JsonError> {
+        let later = a.max(b);
+        let kind = JsonErrorKind::Duplicate(self.key_text(later).into_owned());
+        Err(JsonError {
+            kind,
+            at: self.nodes[later].start(),
+        })
+    }
+
+    fn space(&mut self) {
+        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.bytes.get(self.at) {
+            self.at += 1;
+        }
+    }
+
+    fn unexpected<T>(&self) -> Result<T, JsonError> {
+        match self.text.get(self.at..).and_then(|rest| rest.chars().next()) {
+            Some(character) => self.fail(JsonErrorKind::Character(character)),
+            None => self.fail(JsonErrorKind::End),
+        }
+    }
+
+    fn fail<T>(&self, kind: JsonErrorKind) -> Result<T, JsonError> {
+        Err(JsonError { kind, at: self.at })
+    }
+}
+
+/// First byte at or after `at` that is a quote, a backslash or a control character.
+#[inline]
+fn skip_plain(bytes: &[u8], mut at: usize) -> usize {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    while let Some(chunk) = bytes.get(at..at + 8) {
+        let word = u64::from_le_bytes(chunk.try_into().expect("the slice has 8 bytes"));
+        let zero = |w: u64| w.wrapping_sub(ONES) & !w & HIGH;
+        // A byte is a control character if subtracting 0x20 borrows and its high bit is clear.
+        let control = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
+        let found = zero(word ^ (ONES * u64::from(b'"'))) | zero(word ^ (ONES * u64::from(b'\\'))) | control;
+        if found != 0 {
+            // Borrows can only set wrong bits above the first right one, so the lowest is right.
+            return at + (found.trailing_zeros() / 8) as usize;
+        }
+        at += 8;
+    }
+    while let Some(&byte) = bytes.get(at) {
+        if byte == b'"' || byte == b'\\' || byte < 0x20 {
+            break;
+        }
+        at += 1;
+    }
+    at
+}
+
+/// The characters of a checked string body. Lone surrogates become U+FFFD.
+pub(super) fn unescape(inner: &str) -> String {
+    let mut out = String::with_capacity(inner.len());
+    let mut rest = inner;
+    while let Some(at) = rest.find('\\') {
+        out.push_str(&rest[..at]);
+        let (character, length) = unescape_one(&rest[at..]);
+        out.push(character);
+        rest = &rest[at + length..];
+    }
+    out.push_str(rest);
+    out
+}
+
+/// The character of the escape at the head of `text`, and the length of the escape.
+fn unescape_one(text: &str) -> (char, usize) {
+    let simple = match text.as_bytes().get(1) {
+        Some(b'b') => '\u{8}',
+        Some(b'f') => '\u{c}',
+        Some(b'n') => '\n',
+        Some(b'r') => '\r',
+        Some(b't') => '\t',
+        Some(b'u') => {
+            let high = hex4(text, 2);
+            if let Some(character) = char::from_u32(high) {
+                return (character, 6);
+            }
+            if high < 0xdc00 && text.as_bytes().get(6..8) == Some(b"\\u") {
+                let low = hex4(text, 8);
+                if (0xdc00..0xe000).contains(&low) {
+                    let code = 0x1_0000 + ((high - 0xd800) << 10) + (low - 0xdc00);
+                    return (char::from_u32(code).unwrap_or('\u{fffd}'), 12);
+                }
+            }
+            return ('\u{fffd}', 6);
+        }
+        Some(&byte) => byte as char,
+        None => '\u{fffd}',
+    };
+    (simple, 2)
+}
+
+fn hex4(text: &str, at: usize) -> u32 {
+    text.get(at..at + 4)
+        .and_then(|digits| u32::from_str_radix(digits, 16).ok())
+        .unwrap_or(0xd800)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::Document;
+    use super::*;
+
+    fn refused(text: &str) -> JsonErrorKind {
+        Document::parse(text.as_bytes()).expect_err(text).kind
+    }
+
+    #[test]
+    fn values_are_views_of_the_text() {
+        let text = r#" {"b": 12345678901234567890, "a": [1.0, "x\u0041\ud83d\ude00", {}, null], "c":true} "#;
+        let document = Document::parse(text.as_bytes()).unwrap();
+        let root = document.root();
+        assert_eq!(root.raw(), text.trim());
+        assert_eq!(root.get("b").unwrap().as_number(), Some("12345678901234567890"));
+        let items: Vec<_> = root.get("a").unwrap().items().map(|v| v.raw()).collect();
+        assert_eq!(items, ["1.0", r#""x\u0041\ud83d\ude00""#, "{}", "null"]);
+        let second = root.get("a").unwrap().items().nth(1).unwrap();
+        assert_eq!(second.as_str().unwrap(), "xA😀");
+        assert_eq!(root.get("c").unwrap().as_bool(), Some(true));
+        let keys: Vec<_> = root
+            .entries()
+            .map(|(k, _)| k.as_str().unwrap().into_owned())
+            .collect();
+        assert_eq!(keys, ["b", "a", "c"]);
+    }
+
+    #[test]
+    fn faults_are_named_with_their_place() {
+        assert_eq!(refused(""), JsonErrorKind::End);
+        assert_eq!(refused("{\"a\":1"), JsonErrorKind::End);
+        assert_eq!(refused("[1,]"), JsonErrorKind::Character(']'));
+        assert_eq!(refused("{\"a\":1,}"), JsonErrorKind::Character('}'));
+        assert_eq!(refused("[,1]"), JsonErrorKind::Character(','));
+        assert_eq!(refused("{} x"), JsonErrorKind::Trailing);
+        assert_eq!(refused("[01]"), JsonErrorKind::Number);
+        assert_eq!(refused("[1.]"), JsonErrorKind::Number);
+        assert_eq!(refused("\"a\nb\""), JsonErrorKind::Control);
+        assert_eq!(refused("\"\\x\""), JsonErrorKind::Escape);
+        assert_eq!(refused("\"\\u12\""), JsonErrorKind::Escape);
+        assert_eq!(
+            refused(r#"{"a":1,"\u0061":2}"#),
+            JsonErrorKind::Duplicate("a".into())
+        );
+        assert_eq!(refused(&"[".repeat(JSON_DEPTH_MAX + 1)), JsonErrorKind::Depth);
+        let fault = Document::parse(b"[1, \xff]").unwrap_err();
+        assert_eq!(
+            fault,
+            JsonError {
+                kind: JsonErrorKind::Utf8,
+                at: 4
+            }
+        );
+    }
+
+    #[test]
+    fn duplicates_are_found_in_large_objects() {
+        let mut text = String::from("{");
+        for i in 0..40 {
+            text.push_str(&format!("\"k{i}\":{i},"));
+        }
+        assert!(Document::parse(format!("{text}\"z\":0}}").as_bytes()).is_ok());
+        assert_eq!(
+            refused(&format!("{text}\"k7\":0}}")),
+            JsonErrorKind::Duplicate("k7".into())
+        );
+    }
+
+    fn arbitrary_json() -> impl Strategy<Value = serde_json::Value> {
+        let leaf = prop_oneof![
+            Just(serde_json::Value::Null),
+            any::<bool>().prop_map(Into::into),
+            any::<i64>().prop_map(Into::into),
+            any::<i32>().prop_map(|n| (f64::from(n) / 8.0).into()),
+            ".{0,20}".prop_map(Into::into),
+        ];
+        leaf.prop_recursive(5, 60, 8, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..8).prop_map(Into::into),
+                prop::collection::hash_map(".{0,6}", inner, 0..20)
+                    .prop_map(|map| serde_json::Value::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+
+    fn rebuild(value: super::super::Value<'_>) -> serde_json::Value {
+        match value.kind() {
+            Kind::Object => value
+                .entries()
+                .map(|(k, v)| (k.as_str().unwrap().into_owned(), rebuild(v)))
+                .collect::<serde_json::Map<_, _>>()
+                .into(),
+            Kind::Array => value.items().map(rebuild).collect(),
+            Kind::String => value.as_str().unwrap().into_owned().into(),
+            _ => serde_json::from_str(value.raw()).unwrap(),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn reads_what_serde_json_wrote(value in arbitrary_json(), pretty in any::<bool>()) {
+            let text = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) }.unwrap();
+            let document = Document::parse(text.as_bytes()).unwrap();
+            prop_assert_eq!(rebuild(document.root()), value);
+        }
+
+        #[test]
+        fn accepts_what_serde_json_accepts(text in r#"[\[\]{}:,"\\u0-9a-fn.eE+ -]{0,24}"#) {
+            let ours = Document::parse(text.as_bytes());
+            let theirs: Result<Box<serde_json::value::RawValue>, _> = serde_json::from_str(&text);
+            match (&ours, &theirs) {
+                (Err(e), Ok(_)) => prop_assert!(matches!(e.kind, JsonErrorKind::Duplicate(_)), "{} {:?}", text, e),
+                (Ok(_), Err(e)) => prop_assert!(false, "{} {}", text, e),
+                _ => {}
+            }
+        }
+
+        #[test]
+        fn never_panics(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
+            let _ = Document::parse(&bytes);
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! The indexed document and views of its values.
+
+use std::borrow::Cow;
+
+use super::parse::{self, JsonError, Node};
+
+/// The JSON type of a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// `null`
+    Null,
+    /// `true` or `false`
+    Bool,
+    /// A number.
+    Number,
+    /// A string.
+    String,
+    /// An array.
+    Array,
+    /// An object.
+    Object,
+}
+
+/// A checked JSON text with the places of all its values.
+#[derive(Debug)]
+pub struct Document<'t> {
+    text: &'t str,
+    nodes: Vec<Node>,
+}
+
+impl<'t> Document<'t> {
+    /// Checks `bytes` as one JSON text: UTF-8, the grammar of RFC 8259 (a byte order mark before it
+    /// is skipped), nesting of at most [`JSON_DEPTH_MAX`](crate::limits::JSON_DEPTH_MAX), no key
+    /// twice in one object.
+    ///
+    /// # Errors
+    /// [`JsonError`] with the byte where the text stops being acceptable.
+    pub fn parse(bytes: &'t [u8]) -> Result<Self, JsonError> {
+        Self::parse_into(bytes, Vec::new())
+    }
+
+    /// Like [`parse`](Self::parse), reusing the allocation of an earlier document.
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse).
+    pub fn parse_with(bytes: &'t [u8], earlier: Recycled) -> Result<Self, JsonError> {
+        Self::parse_into(bytes, earlier.0)
+    }
+
+    fn parse_into(bytes: &'t [u8], nodes: Vec<Node>) -> Result<Self, JsonError> {
+        let text = parse::utf8(bytes)?;
+        let nodes = parse::index(text, nodes)?;
+        Ok(Self { text, nodes })
+    }
+
+    /// The outermost value.
+    pub fn root(&self) -> Value<'_> {
+        Value {
+            text: self.text,
+            nodes: &self.nodes,
+            at: 0,
+        }
+    }
+
+    /// Gives the allocation back for the next document.
+    pub fn recycle(mut self) -> Recycled {
+        self.nodes.clear();
+        Recycled(self.nodes)
+    }
+}
+
+/// The allocation of a document that is no longer needed.
+#[derive(Debug, Default)]
+pub struct Recycled(Vec<Node>);
+
+/// A value in a [`Document`].
+#[derive(Clone, Copy)]
+pub struct Value<'d> {
+    text: &'d str,
+    nodes: &'d [Node],
+    at: usize,
+}
+
+impl<'d> Value<'d> {
+    fn node(self) -> &'d Node {
+        &self.nodes[self.at]
+    }
+
+    fn sibling(self, at: usize) -> Self {
+        Self { at, ..self }
+    }
+
+    /// The value's JSON type.
+    pub fn kind(self) -> Kind {
+        self.node().kind()
+    }
+
+    /// A number that tells this value from all others of its document.
+    pub fn index(self) -> usize {
+        self.at
+    }
+
+    /// Address of the document, to tell values of different documents apart.
+    pub fn document(self) -> usize {
+        self.nodes.as_ptr().addr()
+    }
+
+    /// First byte of the value in the document's text.
+    pub fn start(self) -> usize {
+        self.node().start()
+    }
+
+    /// Byte behind the value in the document's text.
+    pub fn end(self) -> usize {
+        self.node().end()
+    }
+
+    /// The value's own text, as written.
+    pub fn raw(self) -> &'d str {
+        &self.text[self.start()..self.end()]
+    }
+
+    /// Number of items of an array or entries of an object; 0 for everything else.
+    pub fn len(self) -> usize {
+        self.node().count()
+    }
+
+    /// Whether [`len`](Self::len) is 0.
+    pub fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+
+    /// The string's characters, borrowed unless it has escapes. A lone surrogate escape reads as
+    /// U+FFFD (the text itself keeps it).
+    pub fn as_str(self) -> Option<Cow<'d, str>> {
+        if self.kind() != Kind::String {
+            return None;
+        }
+        let inner = &self.text[self.start() + 1..self.end() - 1];
+        Some(if self.node().escaped() {
+            Cow::Owned(parse::unescape(inner))
+        } else {
+            Cow::Borrowed(inner)
+        })
+    }
+
+    /// Whether this is a string equal to `text`.
+    pub fn is_str(self, text: &str) -> bool {
+        self.kind() == Kind::String
+            && if self.node().escaped() {
+                self.as_str().is_some_and(|s| s == text)
+            } else {
+                &self.text[self.start() + 1..self.end() - 1] == text
+            }
+    }
+
+    /// The boolean.
+    pub fn as_bool(self) -> Option<bool> {
+        (self.kind() == Kind::Bool).then(|| self.raw() == "true")
+    }
+
+    /// The number's text.
+    pub fn as_number(self) -> Option<&'d str> {
+        (self.kind() == Kind::Number).then(|| self.raw())
+    }
+
+    /// The entry with this key, if this is an object that has it.
+    pub fn get(self, key: &str) -> Option<Value<'d>> {
+        if self.kind() != Kind::Object {
+            return None;
+        }
+        self.entries().find(|(k, _)| k.is_str(key)).map(|(_, v)| v)
+    }
+
+    /// The value at a path of keys.
+    pub fn at_path<'k>(self, path: impl IntoIterator<Item = &'k str>) -> Option<Value<'d>> {
+        path.into_iter().try_fold(self, |value, key| value.get(key))
+    }
+
+    /// Entries of an object in their order: key (always a string) and value. Nothing for others.
+    pub fn entries(self) -> Entries<'d> {
+        let left = if self.kind() == Kind::Object {
+            self.len()
+        } else {
+            0
+        };
+        Entries {
+            next: self.sibling(self.at + 1),
+            left,
+        }
+    }
+
+    /// Items of an array in their order. Nothing for others.
+    pub fn items(self) -> Items<'d> {
+        let left = if self.kind() == Kind::Array { self.len() } else { 0 };
+        Items {
+            next: self.sibling(self.at + 1),
+            left,
+        }
+    }
+}
+
+impl std::fmt::Debug for Value<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.raw())
+    }
+}
+
+/// Iterator over the entries of an object.
+#[derive(Debug, Clone)]
+pub struct Entries<'d> {
+    next: Value<'d>,
+    left: usize,
+}
+
+impl<'d> Iterator for Entries<'d> {
+    type Item = (Value<'d>, Value<'d>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.left = self.left.checked_sub(1)?;
+        let key = self.next;
+        let value = key.sibling(key.at + 1);
+        self.next = value.sibling(value.node().after());
+        Some((key, value))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
+    }
+}
+
+/// Iterator over the items of an array.
+#[derive(Debug, Clone)]
+pub struct Items<'d> {
+    next: Value<'d>,
+    left: usize,
+}
+
+impl<'d> Iterator for Items<'d> {
+    type Item = Value<'d>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.left = self.left.checked_sub(1)?;
+        let value = self.next;
+        self.next = value.sibling(value.node().after());
+        Some(value)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
+    }
+}

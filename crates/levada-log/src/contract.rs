@@ -64,6 +64,10 @@ pub trait Log: Send + Sync + 'static {
 pub struct LogFacts {
     /// Name of the backend: `embedded`, `memory`, `kafka`.
     pub backend: &'static str,
+    /// Eight hexadecimal digits that tell this log's offsets from those of any other log. Kept for
+    /// the life of the log (embedded: drawn at creation and stored; Kafka: from the cluster id), so
+    /// that a cursor from elsewhere is recognised and not mistaken for an exact position.
+    pub id: String,
     /// What `Ok` of an append means.
     pub durability: Durability,
     /// Largest record (key and value) in bytes.

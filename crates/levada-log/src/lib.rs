@@ -1,9 +1,12 @@
 //! The log: partitioned, durable, append-only. [`Log`] is the contract; everything above it (fan-out,
 //! history, filters, pacing) is written once against this trait.
 //!
-//! [`Embedded`](embedded::Embedded) is the engine that runs inside the process, [`Memory`](memory::Memory)
-//! the model for tests, and [`suite`] the contract as tests that every backend has to pass.
+//! [`Memory`](memory::Memory) is the model for tests.
 
+pub mod clock;
 mod contract;
+pub mod memory;
+mod partitioner;
 
 pub use contract::{Durability, Log, LogError, LogFacts, ReadLimit, Retention, TopicInfo, TopicSpec};
+pub use partitioner::{Partitioner, partition_of};

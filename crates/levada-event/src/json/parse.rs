@@ -96,8 +96,20 @@ pub(super) fn utf8(bytes: &[u8]) -> Result<&str, JsonError> {
     Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
 }
 
-/// Indexes all values of `text` into `nodes` (which is emptied first).
-pub(super) fn index(text: &str, mut nodes: Vec<Node>) -> Result<Vec<Node>, JsonError> {
+/// A key that stands twice in one object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Duplicate {
+    /// The key.
+    pub key: String,
+    /// Byte at which it stands the second time.
+    pub at: usize,
+}
+
+/// Most duplicate keys that are remembered of one text; one is enough to refuse an event.
+const DUPLICATES_MAX: usize = 10_000;
+
+/// Indexes all values of `text` into `nodes` (which is emptied first), and lists duplicate keys.
+pub(super) fn index(text: &str, mut nodes: Vec<Node>) -> Result<(Vec<Node>, Vec<Duplicate>), JsonError> {
     nodes.clear();
     if u32::try_from(text.len()).is_err() {
         return Err(JsonError {
@@ -105,15 +117,17 @@ pub(super) fn index(text: &str, mut nodes: Vec<Node>) -> Result<Vec<Node>, JsonE
             at: 0,
         });
     }
+    let open = Vec::with_capacity(16);
     let mut parser = Parser {
         text,
         bytes: text.as_bytes(),
         at: 0,
         nodes,
-        open: Vec::with_capacity(16),
+        open,
+        duplicates: Vec::new(),
     };
     parser.run()?;
-    Ok(parser.nodes)
+    Ok((parser.nodes, parser.duplicates))
 }
 
 struct Parser<'t> {
@@ -123,6 +137,7 @@ struct Parser<'t> {
     nodes: Vec<Node>,
     /// Indices of the containers that are still open.
     open: Vec<u32>,
+    duplicates: Vec<Duplicate>,
 }
 
 impl Parser<'_> {
@@ -199,10 +214,9 @@ impl Parser<'_> {
         node.end = self.at as u32;
         node.after = after;
         if node.kind == Kind::Object && node.count > 1 {
-            self.unique(container)
-        } else {
-            Ok(())
+            self.unique(container);
         }
+        Ok(())
     }
 
     fn push(&mut self, kind: Kind, start: usize, count: u32) {
@@ -315,20 +329,20 @@ impl Parser<'_> {
         Ok(())
     }
 
-    /// Refuses an object in which a key stands twice, comparing keys as characters.
-    fn unique(&self, container: usize) -> Result<(), JsonError> {
+    /// Notes the first key that stands twice in an object, comparing keys as characters.
+    fn unique(&mut self, container: usize) {
         let count = self.nodes[container].count as usize;
         let mut key = container + 1;
         let mut small = [0_usize; PAIRWISE_MAX];
         if count <= PAIRWISE_MAX {
             for i in 0..count {
                 small[i] = key;
-                if let Some(&twin) = small[..i].iter().find(|&&other| self.same_key(other, key)) {
-                    return self.duplicate(twin, key);
+                if small[..i].iter().any(|&other| self.same_key(other, key)) {
+                    return self.duplicate(key);
                 }
                 key = self.nodes[key + 1].after();
             }
-            return Ok(());
+            return;
         }
         let mut keys = Vec::with_capacity(count);
         for _ in 0..count {
@@ -336,9 +350,10 @@ impl Parser<'_> {
             key = self.nodes[key + 1].after();
         }
         keys.sort_unstable();
-        match keys.windows(2).find(|pair| pair[0].0 == pair[1].0) {
-            Some(pair) => self.duplicate(pair[0].1, pair[1].1),
-            None => Ok(()),
+        if let Some(pair) = keys.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+            let later = pair[0].1.max(pair[1].1);
+            drop(keys);
+            self.duplicate(later);
         }
     }
 
@@ -361,13 +376,14 @@ impl Parser<'_> {
         }
     }
 
-    fn duplicate(&self, a: usize, b: usize) -> Result<(), JsonError> {
-        let later = a.max(b);
-        let kind = JsonErrorKind::Duplicate(self.key_text(later).into_owned());
-        Err(JsonError {
-            kind,
-            at: self.nodes[later].start(),
-        })
+    fn duplicate(&mut self, key: usize) {
+        if self.duplicates.len() < DUPLICATES_MAX {
+            let text = self.key_text(key).into_owned();
+            self.duplicates.push(Duplicate {
+                key: text,
+                at: self.nodes[key].start(),
+            });
+        }
     }
 
     fn space(&mut self) {

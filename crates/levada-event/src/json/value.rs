@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::parse::{self, JsonError, Node};
+use super::parse::{self, Duplicate, JsonError, JsonErrorKind, Node};
 
 /// The JSON type of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +26,7 @@ pub enum Kind {
 pub struct Document<'t> {
     text: &'t str,
     nodes: Vec<Node>,
+    duplicates: Vec<Duplicate>,
 }
 
 impl<'t> Document<'t> {
@@ -36,7 +37,7 @@ impl<'t> Document<'t> {
     /// # Errors
     /// [`JsonError`] with the byte where the text stops being acceptable.
     pub fn parse(bytes: &'t [u8]) -> Result<Self, JsonError> {
-        Self::parse_into(bytes, Vec::new())
+        Self::parse_with(bytes, Recycled::default())
     }
 
     /// Like [`parse`](Self::parse), reusing the allocation of an earlier document.
@@ -44,13 +45,38 @@ impl<'t> Document<'t> {
     /// # Errors
     /// As [`parse`](Self::parse).
     pub fn parse_with(bytes: &'t [u8], earlier: Recycled) -> Result<Self, JsonError> {
-        Self::parse_into(bytes, earlier.0)
+        let mut document = Self::parse_batch(bytes, earlier)?;
+        match document.duplicates.pop() {
+            Some(twice) => Err(JsonError {
+                kind: JsonErrorKind::Duplicate(twice.key),
+                at: twice.at,
+            }),
+            None => Ok(document),
+        }
     }
 
-    fn parse_into(bytes: &'t [u8], nodes: Vec<Node>) -> Result<Self, JsonError> {
+    /// Like [`parse_with`](Self::parse_with), but a key that stands twice does not condemn the whole
+    /// text: ask [`duplicate_in`](Self::duplicate_in) for each part.
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse), except for duplicate keys.
+    pub fn parse_batch(bytes: &'t [u8], earlier: Recycled) -> Result<Self, JsonError> {
         let text = parse::utf8(bytes)?;
-        let nodes = parse::index(text, nodes)?;
-        Ok(Self { text, nodes })
+        let (nodes, duplicates) = parse::index(text, earlier.0)?;
+        Ok(Self {
+            text,
+            nodes,
+            duplicates,
+        })
+    }
+
+    /// A key that stands twice in one object within `value`, if there is one.
+    pub fn duplicate_in(&self, value: Value<'_>) -> Option<&str> {
+        let within = |twice: &&Duplicate| (value.start()..value.end()).contains(&twice.at);
+        self.duplicates
+            .iter()
+            .find(within)
+            .map(|twice| twice.key.as_str())
     }
 
     /// The outermost value.

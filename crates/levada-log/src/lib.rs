@@ -7,6 +7,9 @@ pub mod clock;
 mod contract;
 pub mod memory;
 mod partitioner;
+#[cfg(any(test, feature = "suite"))]
+#[macro_use]
+pub mod suite;
 
 pub use contract::{Durability, Log, LogError, LogFacts, ReadLimit, Retention, TopicInfo, TopicSpec};
 pub use partitioner::{Partitioner, partition_of};

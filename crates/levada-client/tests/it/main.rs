@@ -1,0 +1,5 @@
+//! The client against a server that does as scripted: cut, slow, overloaded, garbage.
+
+mod producer;
+mod server;
+mod subscriber;

@@ -150,11 +150,15 @@ pub struct Subscriber {
 enum State {
     Idle,
     Waiting(Instant),
-    Open {
-        response: reqwest::Response,
-        decoder: Decoder,
-    },
+    Open(Box<Open>),
     Ended(SubscribeError),
+}
+
+/// A connection and what was read from it.
+#[derive(Debug)]
+struct Open {
+    response: reqwest::Response,
+    decoder: Decoder,
 }
 
 /// Longest wait that a server's `retry` field can impose.
@@ -191,7 +195,7 @@ impl Subscriber {
                     continue;
                 }
                 State::Idle => self.connect().await,
-                State::Open { .. } => self.read().await,
+                State::Open(_) => self.read().await,
             };
             match step {
                 Ok(Some(delivery)) => return Ok(delivery),
@@ -233,10 +237,10 @@ impl Subscriber {
                 let limits = Limits {
                     frame_bytes: self.config.frame_bytes,
                 };
-                self.state = State::Open {
+                self.state = State::Open(Box::new(Open {
                     response,
                     decoder: Decoder::new(limits),
-                };
+                }));
                 Ok(Some(Delivery::Notice(Notice::Connected)))
             }
             Err(Refusal::Final(error)) => Err(error),
@@ -246,9 +250,10 @@ impl Subscriber {
 
     /// Takes one item from the open connection.
     async fn read(&mut self) -> Result<Option<Delivery>, SubscribeError> {
-        let State::Open { response, decoder } = &mut self.state else {
+        let State::Open(open) = &mut self.state else {
             return Ok(None);
         };
+        let Open { response, decoder } = &mut **open;
         if let Some(item) = decoder.next_item()? {
             return Ok(self.take(item));
         }

@@ -4,11 +4,18 @@
 //! types in [`json`] point into the original text, so numbers keep their digits, objects keep their
 //! key order and strings keep their escapes.
 
+pub mod filter;
 pub mod json;
 pub mod limits;
 pub mod name;
+pub mod path;
 pub mod position;
+pub mod project;
 pub mod record;
+pub mod redact;
+pub mod scan;
+pub mod select;
+pub mod splice;
 pub mod time;
 
 pub use name::{NameError, StreamName, TopicName};

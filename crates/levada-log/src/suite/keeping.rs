@@ -104,10 +104,14 @@ pub(super) async fn bytes_remove_the_oldest(subject: &mut dyn Subject) -> Outcom
         .await
         .swap_remove(0);
     let log = subject.log();
+    let mut before = Vec::new();
     for round in 0..8 {
         fill(subject, &to, &round.to_string()).await;
+        // Some may be gone before the last has come.
+        let now = read_all(&log, &to).await;
+        let known = before.last().map(|(offset, _, _)| *offset);
+        before.extend(now.into_iter().filter(|(offset, _, _)| Some(*offset) > known));
     }
-    let before = read_all(&log, &to).await;
     if !subject.pass(Duration::ZERO).await {
         return NO_TIME;
     }

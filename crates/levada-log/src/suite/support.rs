@@ -118,12 +118,20 @@ pub(super) async fn patiently(
     log.read(from, limit).await
 }
 
-/// Appends records of a kilobyte until the subject's unit of removal is surely full, one append each.
+/// Appends records of a kilobyte until the subject's unit of removal is surely full, one append each,
+/// with values that do not get smaller by packing. Answers how many.
 pub(super) async fn fill(subject: &dyn Subject, to: &TopicPartition, mark: &str) -> usize {
     let log = subject.log();
     let count = subject.bytes_to_roll() / 1024 + 2;
+    let mut state = 1_u64;
     for i in 0..count {
-        let value = record(format!("{mark}{i:1023}"), 0);
+        let noise = (0..1000).map(|_| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (state >> 56) as u8
+        });
+        let mut value = format!("{mark}{i}").into_bytes();
+        value.extend(noise);
+        let value = record(value, 0);
         log.append(to, vec![value]).await.expect("the append is taken");
     }
     count

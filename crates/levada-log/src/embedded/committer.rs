@@ -1,0 +1,96 @@
+//! The committer: a queue of partitions with waiting appends, and a fixed pool of threads that write
+//! and sync them.
+//!
+//! There is no tick and no delay. An idle partition is written as soon as an append arrives; what
+//! arrives during its sync is written together afterwards. So batches grow with the load and with the
+//! slowness of the disk by themselves. Partitions are synced side by side and never wait for each
+//! other; one thread at a time works on a partition.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use parking_lot::{Condvar, Mutex};
+
+use super::engine::Engine;
+use super::partition::Partition;
+
+/// Partitions that wait for a thread. Each is in it at most once, which bounds it.
+#[derive(Default)]
+pub(super) struct Queue {
+    state: Mutex<State>,
+    wake: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    ready: VecDeque<Arc<Partition>>,
+    closing: bool,
+}
+
+impl Queue {
+    pub(super) fn push(&self, partition: Arc<Partition>) {
+        self.state.lock().ready.push_back(partition);
+        self.wake.notify_one();
+    }
+
+    /// The next partition; waits for one. `None` when the log closes and all is done.
+    fn pop(&self) -> Option<Arc<Partition>> {
+        let mut state = self.state.lock();
+        loop {
+            if let Some(partition) = state.ready.pop_front() {
+                return Some(partition);
+            }
+            if state.closing {
+                return None;
+            }
+            self.wake.wait(&mut state);
+        }
+    }
+
+    fn try_pop(&self) -> Option<Arc<Partition>> {
+        self.state.lock().ready.pop_front()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.state.lock().ready.is_empty()
+    }
+
+    /// Lets the threads end when the queue is empty.
+    pub(super) fn close(&self) {
+        self.state.lock().closing = true;
+        self.wake.notify_all();
+    }
+}
+
+/// The life of a committer thread.
+pub(super) fn run(engine: &Engine) {
+    while let Some(partition) = engine.queue.pop() {
+        serve(engine, &partition);
+    }
+}
+
+/// Does everything that waits in the queue on this thread.
+pub(super) fn drain(engine: &Engine) {
+    while let Some(partition) = engine.queue.try_pop() {
+        serve(engine, &partition);
+    }
+}
+
+/// Commits a partition until nothing waits there or others wait for a thread.
+fn serve(engine: &Engine, partition: &Arc<Partition>) {
+    loop {
+        if catch_unwind(AssertUnwindSafe(|| partition.commit(engine))).is_err() {
+            // The appends of this round learn that their outcome is not known when their waiters
+            // are dropped. What the writer's state is now, nobody knows.
+            partition.poison("a fault of the program while writing; see the log");
+        }
+        if partition.pending.lock().done() {
+            return;
+        }
+        if !engine.queue.is_empty() {
+            engine.queue.push(partition.clone());
+            return;
+        }
+    }
+}

@@ -1,0 +1,369 @@
+//! The embedded store that lets caches survive a restart: one redb file, written behind by one thread.
+//!
+//! It is a cache: what it loses is fetched again, a damaged file is set aside and a new one begun. Writes go through a
+//! bounded queue; what does not fit is dropped and counted. Reads see queued writes.
+
+use super::record::written_at;
+use parking_lot::Mutex;
+use redb::{Database, Durability, ReadableDatabase, ReadableTable, TableDefinition};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// Key: shelf, a line feed, key. Value: a [`super::Record`].
+const ENTRIES: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("entries");
+/// Writes waiting for the thread. A cold `onthisday/all` writes about 500.
+const QUEUE: usize = 8_192;
+/// Writes per transaction.
+const BATCH: usize = 512;
+/// Transactions between two sweeps for size.
+const SWEEP_EVERY: u32 = 64;
+/// Memory that redb may use for its own page cache.
+const PAGE_CACHE: usize = 16 << 20;
+
+/// Why the store cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another process holds the file.
+    #[error("{0} is in use by another process")]
+    InUse(PathBuf),
+    /// The file or its directory cannot be used.
+    #[error("{path}: {problem}")]
+    Unusable {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        problem: String,
+    },
+}
+
+enum Task {
+    Put(String, Arc<Vec<u8>>),
+    Remove(String),
+    Flush(SyncSender<()>),
+}
+
+/// The store, shared by all shelves.
+pub(crate) struct Disk {
+    database: Arc<Database>,
+    queue: Mutex<Option<SyncSender<Task>>>,
+    waiting: Arc<Mutex<HashMap<String, Option<Arc<Vec<u8>>>>>>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+    dropped: Arc<AtomicU64>,
+}
+
+impl Disk {
+    /// Opens or makes the file. A file that is damaged is renamed to `….damaged` and a new one is begun.
+    pub(crate) fn open(path: &Path, most_bytes: u64) -> Result<Disk, StoreError> {
+        let unusable = |problem: String| StoreError::Unusable { path: path.to_owned(), problem };
+        if let Some(dir) = path.parent() {
+            std::fs::create_dir_all(dir).map_err(|error| unusable(error.to_string()))?;
+        }
+        let database = match create(path) {
+            Ok(database) => database,
+            Err(redb::DatabaseError::DatabaseAlreadyOpen) => return Err(StoreError::InUse(path.to_owned())),
+            Err(error) => {
+                let mut aside = path.as_os_str().to_owned();
+                aside.push(".damaged");
+                tracing::warn!(%error, path = %path.display(), "cache file unreadable, set aside");
+                std::fs::rename(path, &aside).map_err(|_| unusable(error.to_string()))?;
+                create(path).map_err(|error| unusable(error.to_string()))?
+            }
+        };
+        let database = Arc::new(database);
+        let (queue, tasks) = sync_channel(QUEUE);
+        let waiting: Arc<Mutex<HashMap<_, _>>> = Arc::default();
+        let writer = Writer { database: Arc::clone(&database), waiting: Arc::clone(&waiting), most_bytes };
+        let thread = std::thread::Builder::new()
+            .name("feeds-store".into())
+            .spawn(move || writer.run(&tasks))
+            .map_err(|error| unusable(error.to_string()))?;
+        Ok(Disk {
+            database,
+            queue: Mutex::new(Some(queue)),
+            waiting,
+            writer: Mutex::new(Some(thread)),
+            dropped: Arc::default(),
+        })
+    }
+
+    /// Reads one entry. Blocks on the file; call it off the runtime's threads.
+    pub(crate) fn get(&self, shelf: &str, key: &str) -> Option<Vec<u8>> {
+        let name = name(shelf, key);
+        if let Some(waiting) = self.waiting.lock().get(&name) {
+            return waiting.as_ref().map(|bytes| bytes.to_vec());
+        }
+        let read = || -> Result<Option<Vec<u8>>, redb::Error> {
+            let table = match self.database.begin_read()?.open_table(ENTRIES) {
+                Ok(table) => table,
+                Err(redb::TableError::TableDoesNotExist(_)) => return Ok(None),
+                Err(error) => return Err(error.into()),
+            };
+            Ok(table.get(name.as_str())?.map(|value| value.value().to_vec()))
+        };
+        read().unwrap_or_else(|error| {
+            tracing::warn!(%error, shelf, key, "cache entry unreadable");
+            None
+        })
+    }
+
+    /// Reads all entries of a shelf. Blocks on the file.
+    pub(crate) fn all(&self, shelf: &str) -> Vec<(String, Vec<u8>)> {
+        let prefix = name(shelf, "");
+        let read = || -> Result<Vec<(String, Vec<u8>)>, redb::Error> {
+            let table = match self.database.begin_read()?.open_table(ENTRIES) {
+                Ok(table) => table,
+                Err(redb::TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
+                Err(error) => return Err(error.into()),
+            };
+            let mut entries = Vec::new();
+            for entry in table.range(prefix.as_str()..)? {
+                let (key, value) = entry?;
+                let Some(key) = key.value().strip_prefix(&prefix) else { break };
+                entries.push((key.to_owned(), value.value().to_vec()));
+            }
+            Ok(entries)
+        };
+        read().unwrap_or_else(|error| {
+            tracing::warn!(%error, shelf, "cached entries unreadable");
+            Vec::new()
+        })
+    }
+
+    /// Writes an entry behind.
+    pub(crate) fn put(&self, shelf: &str, key: &str, bytes: Vec<u8>) {
+        let (name, bytes) = (name(shelf, key), Arc::new(bytes));
+        self.waiting.lock().insert(name.clone(), Some(Arc::clone(&bytes)));
+        self.send(Task::Put(name, bytes));
+    }
+
+    /// Removes an entry behind.
+    pub(crate) fn remove(&self, shelf: &str, key: &str) {
+        let name = name(shelf, key);
+        self.waiting.lock().insert(name.clone(), None);
+        self.send(Task::Remove(name));
+    }
+
+    /// Waits until everything queued is durable. Blocks.
+    pub(crate) fn flush(&self) {
+        let (done, wait) = sync_channel(1);
+        let sent = self.queue.lock().as_ref().is_some_and(|queue| queue.send(Task::Flush(done)).is_ok());
+        if sent {
+            // An error means that the thread ended, and then there is nothing to wait for.
+            let _ = wait.recv();
+        }
+    }
+
+    /// Entries that were not written because the queue was full.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    fn send(&self, task: Task) {
+        let queue = self.queue.lock();
+        let Some(sender) = queue.as_ref() else { return };
+        match sender.try_send(task) {
+            Ok(()) => {}
+            Err(TrySendError::Full(task) | TrySendError::Disconnected(task)) => {
+                if let Task::Put(name, _) | Task::Remove(name) = task {
+                    self.waiting.lock().remove(&name);
+                }
+                self.dropped.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        self.queue.lock().take();
+        if let Some(writer) = self.writer.lock().take()
+            && writer.join().is_err()
+        {
+            tracing::error!("the cache's writing thread had ended by a panic");
+        }
+    }
+}
+
+struct Writer {
+    database: Arc<Database>,
+    waiting: Arc<Mutex<HashMap<String, Option<Arc<Vec<u8>>>>>>,
+    most_bytes: u64,
+}
+
+impl Writer {
+    fn run(&self, tasks: &Receiver<Task>) {
+        let mut until_sweep = 1;
+        while let Ok(first) = tasks.recv() {
+            let mut batch = vec![first];
+            // A moment for others to join the transaction; the cache is not in a hurry.
+            while batch.len() < BATCH && !matches!(batch.last(), Some(Task::Flush(_))) {
+                match tasks.recv_timeout(Duration::from_millis(20)) {
+                    Ok(task) => batch.push(task),
+                    Err(_) => break,
+                }
+            }
+            if let Err(error) = self.commit(&batch) {
+                tracing::warn!(%error, entries = batch.len(), "cache entries not written");
+            }
+            self.settle(batch);
+            until_sweep -= 1;
+            if until_sweep == 0 {
+                until_sweep = SWEEP_EVERY;
+                if let Err(error) = self.sweep() {
+                    tracing::warn!(%error, "cache not swept");
+                }
+            }
+        }
+    }
+
+    fn commit(&self, batch: &[Task]) -> Result<(), redb::Error> {
+        let mut transaction = self.database.begin_write()?;
+        transaction.set_durability(Durability::Immediate)?;
+        {
+            let mut table = transaction.open_table(ENTRIES)?;
+            for task in batch {
+                match task {
+                    Task::Put(name, bytes) => drop(table.insert(name.as_str(), bytes.as_slice())?),
+                    Task::Remove(name) => drop(table.remove(name.as_str())?),
+                    Task::Flush(_) => {}
+                }
+            }
+        }
+        Ok(transaction.commit()?)
+    }
+
+    /// Lets readers look into the file for what was written, unless a newer write is waiting.
+    fn settle(&self, batch: Vec<Task>) {
+        let mut waiting = self.waiting.lock();
+        for task in batch {
+            match task {
+                Task::Put(name, bytes) => {
+                    let same = |held: &Option<Arc<Vec<u8>>>| {
+                        held.as_ref().is_some_and(|held| Arc::ptr_eq(held, &bytes))
+                    };
+                    if waiting.get(&name).is_some_and(same) {
+                        waiting.remove(&name);
+                    }
+                }
+                Task::Remove(name) => {
+                    if waiting.get(&name).is_some_and(Option::is_none) {
+                        waiting.remove(&name);
+                    }
+                }
+                // The receiver may have gone away; nobody waits then.
+                Task::Flush(done) => drop(done.send(())),
+            }
+        }
+    }
+
+    /// Removes the oldest entries until the rest fits.
+    fn sweep(&self) -> Result<(), redb::Error> {
+        let mut entries = Vec::new();
+        let mut total = 0_u64;
+        {
+            let table = match self.database.begin_read()?.open_table(ENTRIES) {
+                Ok(table) => table,
+                Err(redb::TableError::TableDoesNotExist(_)) => return Ok(()),
+                Err(error) => return Err(error.into()),
+            };
+            for entry in table.iter()? {
+                let (key, value) = entry?;
+                let size = (key.value().len() + value.value().len()) as u64;
+                total += size;
+                entries.push((written_at(value.value()).unwrap_or(i64::MIN), size, key.value().to_owned()));
+            }
+        }
+        if total <= self.most_bytes {
+            return Ok(());
+        }
+        entries.sort_unstable();
+        let transaction = self.database.begin_write()?;
+        {
+            let mut table = transaction.open_table(ENTRIES)?;
+            // A tenth below the bound, so that the next write does not sweep again.
+            let goal = self.most_bytes - self.most_bytes / 10;
+            for (_, size, key) in entries {
+                if total <= goal {
+                    break;
+                }
+                table.remove(key.as_str())?;
+                total -= size;
+            }
+        }
+        Ok(transaction.commit()?)
+    }
+}
+
+fn create(path: &Path) -> Result<Database, redb::DatabaseError> {
+    let mut builder = Database::builder();
+    builder.set_cache_size(PAGE_CACHE);
+    builder.create(path)
+}
+
+fn name(shelf: &str, key: &str) -> String {
+    format!("{shelf}\n{key}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Record;
+    use super::*;
+
+    fn record(at_ms: i64, size: usize) -> Vec<u8> {
+        Record { at_ms, head: (), body: vec![7; size] }.encode().expect("encodable")
+    }
+
+    #[test]
+    fn entries_survive_and_queued_writes_are_seen() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("deep/cache.redb");
+        let disk = Disk::open(&path, 1 << 20).expect("a store");
+        disk.put("a", "k", record(1, 3));
+        disk.put("b", "k", record(1, 5));
+        assert_eq!(disk.get("a", "k"), Some(record(1, 3)));
+        disk.put("a", "gone", record(1, 1));
+        disk.remove("a", "gone");
+        assert_eq!(disk.get("a", "gone"), None);
+        disk.flush();
+        assert!(disk.waiting.lock().is_empty());
+        assert!(matches!(Disk::open(&path, 1), Err(StoreError::InUse(_))));
+        drop(disk);
+        let disk = Disk::open(&path, 1 << 20).expect("a store");
+        assert_eq!(disk.get("a", "k"), Some(record(1, 3)));
+        assert_eq!(disk.all("a"), [("k".to_owned(), record(1, 3))]);
+    }
+
+    #[test]
+    fn the_oldest_go_when_there_is_too_much() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let disk = Disk::open(&dir.path().join("c.redb"), 10_000).expect("a store");
+        for n in 0..20 {
+            disk.put("a", &format!("{n:02}"), record(n, 1_000));
+        }
+        disk.flush();
+        let writer = Writer {
+            database: Arc::clone(&disk.database),
+            waiting: Arc::default(),
+            most_bytes: 10_000,
+        };
+        writer.sweep().expect("swept");
+        let left: Vec<String> = disk.all("a").into_iter().map(|(key, _)| key).collect();
+        assert_eq!(left.first().map(String::as_str), Some("12"));
+        assert_eq!(left.last().map(String::as_str), Some("19"));
+    }
+
+    #[test]
+    fn a_damaged_file_is_set_aside() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("c.redb");
+        std::fs::write(&path, "this is no store at all").expect("written");
+        let disk = Disk::open(&path, 1_000).expect("a new store");
+        assert_eq!(disk.get("a", "k"), None);
+        assert!(dir.path().join("c.redb.damaged").exists());
+    }
+}

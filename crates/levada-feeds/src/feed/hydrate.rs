@@ -1,0 +1,34 @@
+//! Summaries for titles: each distinct one asked for once, all at the same time.
+
+use crate::model::{DbTitle, Summary};
+use crate::wiki::{Ask, Trace, Wiki};
+use futures_util::future::join_all;
+use std::collections::{HashMap, HashSet};
+
+/// Distinct titles of one feed. The largest day pages link to about a thousand pages; what lies beyond this bound is
+/// treated as without a summary.
+const TITLES: usize = 5_000;
+
+/// Summaries by title. A title without one is absent; if that is because of a failure, it is noted in the trace.
+pub(crate) async fn summaries<'a>(
+    wiki: &Wiki,
+    domain: &str,
+    titles: impl Iterator<Item = &'a DbTitle>,
+    ask: &Ask,
+    trace: &Trace,
+) -> HashMap<DbTitle, Summary> {
+    let mut seen = HashSet::new();
+    let distinct: Vec<&DbTitle> = titles.filter(|title| seen.insert(*title)).take(TITLES).collect();
+    let asked = distinct.iter().map(|title| wiki.summary(domain, title.as_str(), ask, trace));
+    let answers = join_all(asked).await;
+    let mut found = HashMap::with_capacity(distinct.len());
+    for (title, answer) in distinct.into_iter().zip(answers) {
+        match answer {
+            Ok(summary) => drop(found.insert(title.clone(), summary)),
+            // A page without a summary is left out, as in the original; only a failure is worth a word.
+            Err(fault) if fault.is_absence() => {}
+            Err(fault) => trace.failure("summaries", &fault),
+        }
+    }
+    found
+}

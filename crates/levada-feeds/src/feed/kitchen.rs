@@ -1,0 +1,392 @@
+//! Where feeds are made, kept and handed out.
+//!
+//! Promises: a feed is made once for everybody who wants it at the same time; a feed that could not be made as well as
+//! the one before does not replace it; nobody waits longer than the deadline; what is under way when a client gives up
+//! is finished and kept.
+
+use super::dish::{Dish, Refusal};
+use super::key::{Feed, FeedKey};
+use super::on_this_day::ReadDay;
+use super::plate::{Plate, Stale};
+use super::random::Urn;
+use super::results::{Entry, Made, Results, Times};
+use crate::cache::Disk;
+use crate::clock::Clock;
+use crate::config::FeedsConfig;
+use crate::flight::Flights;
+use crate::http::Problem;
+use crate::lang::Rules;
+use crate::metrics::{Kept, Metrics};
+use crate::model::{DayPage, Siteinfo};
+use crate::note::Note;
+use crate::parse::Compat;
+use crate::upstream::address::Caller;
+use crate::upstream::Fetch;
+use crate::wiki::{Ask, Failure, Page, Source, Trace, Wiki};
+use arc_swap::ArcSwap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+
+/// Day pages kept as read. One is a few hundred kilobytes.
+const DAYS: u64 = 32;
+
+/// The kitchen.
+pub(crate) struct Kitchen {
+    pub(crate) config: Arc<FeedsConfig>,
+    pub(crate) wiki: Wiki,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) results: Results,
+    pub(super) quirks: Compat,
+    pub(super) days: moka::sync::Cache<String, ReadPage>,
+    pub(super) readings: Arc<Flights<ReadDay>>,
+    pub(super) urn: Urn,
+    pub(super) drawings: Arc<Flights<()>>,
+    rules: ArcSwap<Rules>,
+    flights: Arc<Flights<Plate>>,
+    stoves: Semaphore,
+}
+
+/// What a trace told when the feed was made.
+struct Traced {
+    sources: Vec<Source>,
+    failures: Vec<Failure>,
+    old_copy: Option<(i64, String)>,
+    outdated: Option<i64>,
+}
+
+/// A day page's text and what was read in it.
+type ReadPage = (Arc<str>, Arc<(DayPage, Vec<Note>)>);
+
+impl Kitchen {
+    pub(crate) fn new(
+        config: Arc<FeedsConfig>,
+        rules: Arc<Rules>,
+        fetch: Arc<dyn Fetch>,
+        disk: Option<Arc<Disk>>,
+        clock: Arc<dyn Clock>,
+        metrics: Arc<Metrics>,
+    ) -> Kitchen {
+        let keep_ms = i64::from(config.cache.stale_if_error_s) * 1000;
+        Kitchen {
+            wiki: Wiki::new(fetch, &config, disk.clone(), &metrics),
+            results: Results::open(config.cache.results_bytes, disk, clock.now_ms(), keep_ms),
+            quirks: Compat::from_switch(config.compat),
+            days: moka::sync::Cache::new(DAYS),
+            readings: Arc::default(),
+            urn: Urn::default(),
+            drawings: Arc::default(),
+            rules: ArcSwap::new(rules),
+            flights: Arc::default(),
+            stoves: Semaphore::new(config.cache.builds.clamp(1, Semaphore::MAX_PERMITS)),
+            config,
+            clock,
+            metrics,
+        }
+    }
+
+    /// The language rules in force.
+    pub(crate) fn rules(&self) -> Arc<Rules> {
+        self.rules.load_full()
+    }
+
+    /// Puts other language rules in force, for the feeds made from now on.
+    pub(crate) fn set_rules(&self, rules: Arc<Rules>) {
+        self.rules.store(rules);
+    }
+
+    /// The feed: the one kept while it is fresh, a new one otherwise, the old one when there is no new one.
+    pub(crate) async fn obtain(self: &Arc<Self>, key: &FeedKey, request_id: &Arc<str>) -> Plate {
+        let plate = self.look_or_make(key, request_id).await;
+        match &plate.stale {
+            Some(stale) => self.metrics.stale(key.feed.name(), stale.class, stale.age_ms),
+            None if plate.is_lost() => self.metrics.failed(key.feed.name()),
+            None => self.metrics.fresh(key.feed.name()),
+        }
+        plate
+    }
+
+    /// As [`Kitchen::obtain`]; when an outage keeps the feed from being made, the same feed of the day before, if it
+    /// is still there.
+    pub(crate) async fn obtain_or_day_before(self: &Arc<Self>, key: &FeedKey, request_id: &Arc<str>) -> Plate {
+        let plate = self.obtain(key, request_id).await;
+        if !plate.is_lost() || self.config.compat {
+            return plate;
+        }
+        let Some((feed, day)) = key.feed.day_before() else { return plate };
+        let earlier = FeedKey { feed, ..key.clone() };
+        let Some(entry) = self.results.get(&earlier).filter(|entry| entry.made.json.is_some()) else {
+            return plate;
+        };
+        let why = plate.failed.clone().unwrap_or_else(|| Arc::from("unavailable"));
+        let age_ms = self.clock.now_ms() - entry.made_ms;
+        self.metrics.stale(key.feed.name(), "error", age_ms);
+        let stale = Stale { age_ms, why, class: "error", day: Some(day) };
+        Plate { entry: Ok(entry), failed: None, stale: Some(stale) }
+    }
+
+    /// Makes a feed anew now, keeps it and hands it out.
+    pub(crate) async fn make_anew(self: &Arc<Self>, key: &FeedKey, request_id: &Arc<str>) -> Plate {
+        let since_ms = self.clock.now_ms();
+        self.flight(key, request_id, since_ms).await
+    }
+
+    /// Starts refreshing what will expire soon or is outdated, and was asked for lately. Gives how many.
+    pub(crate) fn tend(self: &Arc<Self>) -> usize {
+        let now_ms = self.clock.now_ms();
+        let cache = &self.config.cache;
+        let ahead_ms = i64::from(cache.refresh_ahead_s) * 1000;
+        let since_ms = now_ms - i64::from(cache.refresh_idle_s) * 1000;
+        let due = self.results.due(now_ms, ahead_ms, since_ms);
+        let request_id: Arc<str> = Arc::from(crate::http::request_id());
+        due.iter().filter(|key| self.launch(key, &request_id, now_ms)).count()
+    }
+
+    /// A page has changed: outdates exactly the feeds built from it. Gives how many.
+    pub(crate) fn invalidate(&self, domain: &str, title: &str) -> usize {
+        let source = Source::new(domain, title);
+        let keys = self.results.outdate(&source, self.clock.now_ms());
+        let mut variants: Vec<Option<Arc<str>>> = keys.iter().map(|key| key.variant.clone()).collect();
+        variants.push(None);
+        variants.sort_unstable();
+        variants.dedup();
+        self.wiki.expire(&source, &variants);
+        for key in &keys {
+            self.metrics.invalidated(key.feed.name(), 1);
+        }
+        keys.len()
+    }
+
+    /// The half of the original's entity tag that stands for a page: its revision; in compat mode the page id, which
+    /// the original takes for one (contract §2.0.3).
+    pub(super) fn page_tag(&self, page: &Page) -> String {
+        if self.config.compat || page.revision == 0 { page.id } else { page.revision }.to_string()
+    }
+
+    /// Site information, or what is true of most wikis; the lack is noted.
+    pub(super) async fn site_or_default(&self, domain: &str, ask: &Ask, trace: &Trace) -> Arc<Siteinfo> {
+        match self.wiki.siteinfo(domain, ask).await {
+            Ok(site) => site,
+            Err(fault) => {
+                trace.failure("siteinfo", &fault);
+                Arc::new(Siteinfo::default())
+            }
+        }
+    }
+
+    async fn look_or_make(self: &Arc<Self>, key: &FeedKey, request_id: &Arc<str>) -> Plate {
+        let now_ms = self.clock.now_ms();
+        let entry = self.results.get(key);
+        if let Some(entry) = &entry {
+            entry.asked(now_ms);
+            if entry.is_fresh(now_ms) {
+                self.metrics.cache(Kept::Result, "hit");
+                return Plate::fresh(Arc::clone(entry));
+            }
+            match &entry.held {
+                Some((why, next_ms)) if now_ms < *next_ms => {
+                    return Plate::stale(Arc::clone(entry), now_ms, "error", why);
+                }
+                // What was held needs a new attempt, but nobody has to wait for it.
+                Some((why, _)) if self.is_usable(entry, now_ms) => {
+                    self.launch(key, request_id, now_ms);
+                    return Plate::stale(Arc::clone(entry), now_ms, "error", why);
+                }
+                None if entry.outdated_ms.is_none() && self.is_revalidable(entry, now_ms) => {
+                    self.launch(key, request_id, i64::MIN);
+                    return Plate::stale(Arc::clone(entry), now_ms, "revalidating", "being refreshed");
+                }
+                _ => {}
+            }
+        }
+        self.metrics.cache(Kept::Result, "miss");
+        let since_ms = entry.as_ref().and_then(|entry| entry.outdated_ms).unwrap_or(i64::MIN);
+        let deadline = Duration::from_millis(self.config.upstream.part_deadline_ms);
+        match tokio::time::timeout(deadline, self.flight(key, request_id, since_ms)).await {
+            Ok(plate) => plate,
+            Err(_) => match entry.filter(|entry| self.is_usable(entry, now_ms)) {
+                Some(entry) => Plate::stale(entry, now_ms, "late", "not ready within the deadline"),
+                None => Plate::failed(Problem::late(), "not ready within the deadline"),
+            },
+        }
+    }
+
+    async fn flight(self: &Arc<Self>, key: &FeedKey, request_id: &Arc<str>, since_ms: i64) -> Plate {
+        let (kitchen, named, id) = (Arc::clone(self), key.clone(), Arc::clone(request_id));
+        let flight =
+            self.flights.join(key.to_string(), move || async move { kitchen.make(named, id, since_ms).await });
+        flight.await.unwrap_or_else(|| {
+            Plate::failed(Problem::internal("Error", "making the feed ended by a panic"), "internal error")
+        })
+    }
+
+    fn launch(self: &Arc<Self>, key: &FeedKey, request_id: &Arc<str>, since_ms: i64) -> bool {
+        let (kitchen, named, id) = (Arc::clone(self), key.clone(), Arc::clone(request_id));
+        self.flights.launch(key.to_string(), move || async move { kitchen.make(named, id, since_ms).await })
+    }
+
+    async fn make(self: Arc<Self>, key: FeedKey, request_id: Arc<str>, since_ms: i64) -> Plate {
+        let Ok(_stove) = self.stoves.acquire().await else {
+            return Plate::failed(Problem::late(), "shutting down");
+        };
+        let now_ms = self.clock.now_ms();
+        let ask = Ask {
+            caller: Caller { request_id, language: key.variant.clone() },
+            now_ms,
+            pages_since_ms: since_ms,
+        };
+        let trace = Trace::default();
+        let changes = self.results.changes();
+        let cooked = self.cook(&key, &ask, &trace).await;
+        let (sources, failures, old_copy) = trace.finish();
+        // A page that changed while the feed was being made may have been read before the change.
+        let outdated = self.results.changed_since(changes, &sources).then(|| self.clock.now_ms());
+        self.keep(&key, cooked, Traced { sources, failures, old_copy, outdated }, now_ms)
+    }
+
+    async fn cook(&self, key: &FeedKey, ask: &Ask, trace: &Trace) -> Result<Dish, Refusal> {
+        let domain = &*key.domain;
+        match key.feed {
+            Feed::Tfa(date) => self.tfa(domain, date, ask, trace).await,
+            Feed::Image(date) => self.image(domain, date, ask, trace).await,
+            Feed::MostRead(date) => self.most_read(domain, date, ask, trace).await,
+            Feed::News => self.news(domain, ask, trace).await,
+            Feed::Dyk => self.dyk(domain, ask, trace).await,
+            Feed::OnThisDay(kind, day) => self.on_this_day(domain, kind, day, ask, trace).await,
+        }
+    }
+
+    /// Keeps what was made, unless what there is is better.
+    fn keep(&self, key: &FeedKey, cooked: Result<Dish, Refusal>, traced: Traced, now_ms: i64) -> Plate {
+        let name = key.feed.name();
+        let Traced { sources, mut failures, old_copy, outdated } = traced;
+        let held = self.results.get(key);
+        let usable = held.as_ref().filter(|entry| entry.made.json.is_some() && self.is_usable(entry, now_ms));
+        let dish = match cooked {
+            Ok(dish) => dish,
+            Err(refusal) => {
+                let why = refusal.reason();
+                let problem = refusal.problem(self.config.compat);
+                if refusal.is_final() {
+                    self.metrics.build(name, "ok");
+                    return Plate::fresh(self.keep_problem(key, problem, sources, outdated, now_ms));
+                }
+                if let Some(entry) = usable {
+                    return self.go_on_with(key, entry, &why, now_ms);
+                }
+                self.metrics.build(name, "failed");
+                tracing::warn!(feed = %key, %why, "feed not made");
+                return Plate::failed(problem, &why);
+            }
+        };
+        if dish.items == 0 && dish.json.is_some() && key.feed.empty_is_suspicious() {
+            self.metrics.empty(name);
+            let why = dish.notes.iter().find(|note| note.kind.is_suspicious());
+            let why = why.map_or_else(|| "the source page has no item".to_owned(), Note::to_string);
+            failures.push(Failure { what: "items".to_owned(), count: 1, why });
+        }
+        if let Some(entry) = usable
+            && let Some(why) = worse(&dish, &failures, &sources, &entry.made)
+        {
+            return self.go_on_with(key, entry, &why, now_ms);
+        }
+        self.metrics.build(name, if failures.is_empty() { "ok" } else { "degraded" });
+        let life_s = match &dish.json {
+            _ if !failures.is_empty() => self.config.fresh.degraded,
+            None => self.config.fresh.missing,
+            Some(_) => self.life_s(key.feed),
+        };
+        let made = Made {
+            json: dish.json,
+            problem: None,
+            items: dish.items,
+            id: dish.id,
+            varies: dish.varies,
+            sources,
+            failures,
+            notes: dish.notes.iter().map(Note::to_string).collect(),
+        };
+        match old_copy {
+            // Made from an old copy of a page: it is as old as that, and stays so until the page can be had.
+            Some((made_ms, why)) => {
+                let why: Arc<str> = Arc::from(why);
+                let next_ms = now_ms + i64::from(self.config.fresh.degraded) * 1000;
+                let until_ms = made_ms + i64::from(life_s) * 1000;
+                let held = Some((Arc::clone(&why), next_ms));
+                let times = Times { made_ms, until_ms, held, outdated };
+                let entry = self.results.put(key, made, times, now_ms);
+                Plate::stale(entry, now_ms, "error", &why)
+            }
+            None => {
+                let until_ms = now_ms + i64::from(life_s) * 1000;
+                let times = Times { made_ms: now_ms, until_ms, held: None, outdated };
+                Plate::fresh(self.results.put(key, made, times, now_ms))
+            }
+        }
+    }
+
+    fn go_on_with(&self, key: &FeedKey, entry: &Entry, why: &str, now_ms: i64) -> Plate {
+        self.metrics.build(key.feed.name(), "held");
+        tracing::warn!(feed = %key, why, "feed not renewed, the old one serves");
+        let next_ms = now_ms + i64::from(self.config.fresh.degraded) * 1000;
+        Plate::stale(self.results.hold(key, entry, why, next_ms), now_ms, "error", why)
+    }
+
+    fn keep_problem(
+        &self,
+        key: &FeedKey,
+        problem: Problem,
+        sources: Vec<Source>,
+        outdated: Option<i64>,
+        now_ms: i64,
+    ) -> Arc<Entry> {
+        let made = Made {
+            json: None,
+            problem: Some(problem),
+            items: 0,
+            id: String::new(),
+            varies: false,
+            sources,
+            failures: Vec::new(),
+            notes: Vec::new(),
+        };
+        let until_ms = now_ms + i64::from(self.config.fresh.missing) * 1000;
+        let times = Times { made_ms: now_ms, until_ms, held: None, outdated };
+        self.results.put(key, made, times, now_ms)
+    }
+
+    fn is_usable(&self, entry: &Entry, now_ms: i64) -> bool {
+        now_ms < entry.fresh_until_ms + i64::from(self.config.cache.stale_if_error_s) * 1000
+    }
+
+    fn is_revalidable(&self, entry: &Entry, now_ms: i64) -> bool {
+        entry.made.json.is_some()
+            && now_ms < entry.fresh_until_ms + i64::from(self.config.cache.stale_while_revalidate_s) * 1000
+    }
+
+    fn life_s(&self, feed: Feed) -> u32 {
+        let fresh = &self.config.fresh;
+        match feed {
+            Feed::Tfa(_) => fresh.tfa,
+            Feed::Image(_) => fresh.image,
+            Feed::MostRead(_) => fresh.mostread,
+            Feed::News => fresh.news,
+            Feed::Dyk => fresh.dyk,
+            Feed::OnThisDay(..) => fresh.onthisday,
+        }
+    }
+}
+
+/// Why what was made now is worse than what there is; `None` when it is not.
+fn worse(dish: &Dish, failures: &[Failure], sources: &[Source], held: &Made) -> Option<String> {
+    let lacks = |failures: &[Failure]| failures.iter().map(|failure| failure.count).sum::<u32>();
+    if dish.items == 0 && held.items > 0 {
+        let why = failures.first().map_or("nothing was found where there was something", |lack| &lack.why);
+        return Some(why.to_owned());
+    }
+    // One page of many without its summary is no reason to hold the news back; a quarter of them is.
+    let lack = failures.first()?;
+    let much = lacks(failures).saturating_mul(4) as usize >= sources.len();
+    (much && lacks(failures) > lacks(&held.failures)).then(|| lack.why.clone())
+}

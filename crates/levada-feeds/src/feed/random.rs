@@ -1,0 +1,111 @@
+//! Random titles (contract §2.9).
+//!
+//! One answer of the wiki has twelve candidates, and the best of them are equally good; they are handed out one after
+//! the other before the wiki is asked again, and the next batch is fetched before the last is gone.
+
+use super::dish::Refusal;
+use super::kitchen::Kitchen;
+use crate::http::Problem;
+use crate::model::DbTitle;
+use crate::note::original_error;
+use crate::parse::random;
+use crate::wiki::{Ask, Fault};
+use parking_lot::Mutex;
+use rand::seq::SliceRandom;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+/// Titles kept per wiki.
+const TITLES: usize = 64;
+/// Wikis with titles in store. Others are asked each time.
+const WIKIS: usize = 512;
+/// Below this many titles a new batch is fetched in the background.
+const LOW: usize = 4;
+
+/// Drawn titles by wiki.
+#[derive(Default)]
+pub(crate) struct Urn(Mutex<HashMap<String, VecDeque<(i64, DbTitle)>>>);
+
+impl Urn {
+    fn draw(&self, domain: &str, drawn_since_ms: i64) -> Option<(DbTitle, usize)> {
+        let mut urns = self.0.lock();
+        let urn = urns.get_mut(domain)?;
+        while urn.front().is_some_and(|(drawn_ms, _)| *drawn_ms < drawn_since_ms) {
+            urn.pop_front();
+        }
+        let (_, title) = urn.pop_front()?;
+        Some((title, urn.len()))
+    }
+
+    fn fill(&self, domain: &str, now_ms: i64, titles: impl IntoIterator<Item = DbTitle>) {
+        let mut urns = self.0.lock();
+        if urns.len() >= WIKIS && !urns.contains_key(domain) {
+            return;
+        }
+        let urn = urns.entry(domain.to_owned()).or_default();
+        let room = TITLES.saturating_sub(urn.len());
+        urn.extend(titles.into_iter().take(room).map(|title| (now_ms, title)));
+    }
+}
+
+impl Kitchen {
+    /// A random article of a wiki.
+    pub(crate) async fn random(self: &Arc<Self>, domain: &str, ask: &Ask) -> Result<DbTitle, Refusal> {
+        let since = ask.now_ms - i64::from(self.config.fresh.random) * 1000;
+        if let Some((title, left)) = self.urn.draw(domain, since) {
+            if left < LOW {
+                let (kitchen, wiki, ask) = (Arc::clone(self), domain.to_owned(), ask.clone());
+                self.drawings.launch(domain.to_owned(), move || async move {
+                    if let Ok(titles) = kitchen.batch(&wiki, &ask).await {
+                        kitchen.urn.fill(&wiki, ask.now_ms, titles);
+                    }
+                });
+            }
+            return Ok(title);
+        }
+        let mut titles = self.batch(domain, ask).await?;
+        let Some(title) = titles.pop() else {
+            return Err(Problem::not_found("The wiki has no article to choose from.").into());
+        };
+        self.urn.fill(domain, ask.now_ms, titles);
+        Ok(title)
+    }
+
+    /// The best candidates of one answer, in no particular order.
+    async fn batch(&self, domain: &str, ask: &Ask) -> Result<Vec<DbTitle>, Refusal> {
+        const PARAMS: [(&str, &str); 6] = [
+            ("action", "query"),
+            ("generator", "random"),
+            ("grnfilterredir", "nonredirects"),
+            ("grnlimit", "12"),
+            ("grnnamespace", "0"),
+            ("prop", "description|pageprops"),
+        ];
+        let (body, site) =
+            tokio::join!(self.wiki.ask_anew(domain, &PARAMS, ask), self.wiki.siteinfo(domain, ask));
+        let body = body?;
+        // The names of namespaces matter little here: only articles are drawn.
+        let site = match site {
+            Ok(site) => site,
+            Err(fault) if self.config.compat => return Err(fault.into()),
+            Err(_) => Arc::default(),
+        };
+        let (candidates, notes) = random::parse(&body, &self.rules(), &site, self.quirks);
+        if self.config.compat
+            && let Some(error) = original_error(&notes)
+        {
+            return Err(Problem::internal(error.as_str(), "The upstream data is not as expected").into());
+        }
+        let best = candidates.iter().map(|candidate| candidate.score).max();
+        let mut titles: Vec<DbTitle> = candidates
+            .into_iter()
+            .filter(|candidate| Some(candidate.score) == best)
+            .map(|candidate| candidate.title)
+            .collect();
+        if titles.is_empty() && !notes.is_empty() {
+            return Err(Fault::internal(&format!("no random article: {}", notes[0])).into());
+        }
+        titles.shuffle(&mut rand::rng());
+        Ok(titles)
+    }
+}

@@ -1,0 +1,80 @@
+//! A page's HTML as the core REST API gives it (contract §2.0.3).
+
+use crate::cache::Keep;
+use serde::Deserialize;
+use std::sync::Arc;
+
+/// A page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Page {
+    /// Page id; 0 when not known.
+    pub(crate) id: u64,
+    /// Id of the latest revision; 0 when not known.
+    pub(crate) revision: u64,
+    /// The document.
+    pub(crate) html: Arc<str>,
+}
+
+#[derive(Deserialize)]
+struct WithHtml {
+    #[serde(default)]
+    id: Option<u64>,
+    #[serde(default)]
+    latest: Option<Latest>,
+    html: String,
+}
+
+#[derive(Deserialize)]
+struct Latest {
+    #[serde(default)]
+    id: Option<u64>,
+}
+
+impl Page {
+    /// Reads the answer of `page/{title}/with_html`; `None` when it is not one.
+    pub(crate) fn from_rest(body: &[u8]) -> Option<Page> {
+        let page: WithHtml = serde_json::from_slice(body).ok()?;
+        Some(Page {
+            id: page.id.unwrap_or_default(),
+            revision: page.latest.and_then(|latest| latest.id).unwrap_or_default(),
+            html: Arc::from(page.html),
+        })
+    }
+}
+
+impl Keep for Page {
+    fn weight(&self) -> usize {
+        self.html.len() + 64
+    }
+
+    fn to_store(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(16 + self.html.len());
+        bytes.extend_from_slice(&self.id.to_le_bytes());
+        bytes.extend_from_slice(&self.revision.to_le_bytes());
+        bytes.extend_from_slice(self.html.as_bytes());
+        bytes
+    }
+
+    fn from_store(bytes: &[u8]) -> Option<Self> {
+        let number = |at: usize| Some(u64::from_le_bytes(bytes.get(at..at + 8)?.try_into().ok()?));
+        Some(Page {
+            id: number(0)?,
+            revision: number(8)?,
+            html: Arc::from(std::str::from_utf8(bytes.get(16..)?).ok()?),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_revision_is_the_latest_one_and_not_the_page_id() {
+        let page = Page::from_rest(br#"{"id":7,"latest":{"id":99,"timestamp":"x"},"html":"<p>"}"#).expect("a page");
+        assert_eq!((page.id, page.revision, &*page.html), (7, 99, "<p>"));
+        assert_eq!(Page::from_store(&page.to_store()), Some(page));
+        assert!(Page::from_rest(br#"{"id":7}"#).is_none());
+        assert!(Page::from_rest(br#"{"id":7,"html":"<p"#).is_none());
+    }
+}

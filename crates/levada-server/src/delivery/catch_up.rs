@@ -1,0 +1,410 @@
+//! A session in the past: reads the log on its own, and takes a seat in its channel when it has
+//! caught up.
+//!
+//! The handover is exact. The channel names a joint: the number of its next chunk, and its marks
+//! there. The session reads every partition from the log up to exactly these marks, then goes on with
+//! that chunk. If the ring has let the chunk go in the meantime, the next joint is nearer. So nothing
+//! is lost and nothing comes twice, whatever happens in between.
+
+use std::collections::VecDeque;
+use std::num::NonZeroU32;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::{self, BoxFuture, FutureExt, MaybeDone};
+use levada_event::{Offset, RecordBatch};
+use levada_log::LogError;
+use levada_wire::{Gap, GapReason};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::channel::Joint;
+use super::failure::Failure;
+use super::hub::{Hub, Seat};
+use super::limits::{
+    CATCH_UP_CHUNK_BYTES, CATCH_UP_READ_MAX, CATCH_UP_READ_MIN, JOIN_BELOW_BYTES, PROGRESS_BYTES, STALLED_AFTER,
+};
+use super::pace::Pace;
+use super::plan::Place;
+use super::render::Renderer;
+use super::ring::{Chunk, Marks};
+use super::shape::{LaneKind, Shape};
+use super::tail::read;
+
+/// How long a read waits where the log has nothing although its end lies further on. A hole at the
+/// end of what is readable; rare, and not worth a busy loop.
+const HOLE_WAIT: Duration = Duration::from_secs(1);
+
+/// What a session in the past hands over.
+#[derive(Debug)]
+pub(crate) enum Item {
+    Chunk(Chunk),
+    /// The session goes on in its channel with chunk `number`.
+    Seated {
+        seat: Seat,
+        number: u64,
+        marks: Marks,
+    },
+    /// The session ends: cleanly after its last chunk told the error, or by breaking off.
+    End(Option<Failure>),
+}
+
+pub(crate) struct CatchUp {
+    hub: Arc<Hub>,
+    shape: Arc<Shape>,
+    renderer: Renderer,
+    /// Where the lanes ended when last looked up.
+    ends: Vec<Offset>,
+    out: mpsc::Sender<Item>,
+    read_bytes: usize,
+    pace: Option<Pace>,
+    last_out: Instant,
+    /// Bytes passed over since anything was sent.
+    passed_bytes: u64,
+    /// This session's part of the lag gauge.
+    lag: i64,
+}
+
+/// A read that has begun before its turn.
+struct Ahead {
+    lane: usize,
+    from: Offset,
+    batch: MaybeDone<BoxFuture<'static, Result<RecordBatch, LogError>>>,
+}
+
+/// The session needs no more: it has failed, or nobody listens.
+enum Stop {
+    Failed(Failure),
+    Gone,
+}
+
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl CatchUp {
+    pub(crate) fn new(
+        hub: Arc<Hub>,
+        shape: Arc<Shape>,
+        places: &[Place],
+        rate: Option<NonZeroU32>,
+        out: mpsc::Sender<Item>,
+    ) -> Self {
+        let log_id = &hub.log.facts().id;
+        let renderer = Renderer::new(shape.clone(), hub.stats.clone(), log_id, places);
+        hub.stats.catch_ups.add(1);
+        hub.stats.catching_up.add(1);
+        Self {
+            renderer,
+            shape,
+            ends: places.iter().map(|place| place.end).collect(),
+            out,
+            read_bytes: CATCH_UP_READ_MIN,
+            pace: rate.map(Pace::new),
+            last_out: Instant::now(),
+            passed_bytes: 0,
+            lag: 0,
+            hub,
+        }
+    }
+
+    /// Runs until the session is seated or over.
+    pub(crate) async fn run(mut self) {
+        let Err(Stop::Failed(failure)) = self.follow().await else {
+            return;
+        };
+        let told = self.renderer.failure(&failure);
+        let _ = self.emit(false).await;
+        let _ = self.out.send(Item::End((!told).then_some(failure))).await;
+    }
+
+    async fn follow(&mut self) -> Result<(), Stop> {
+        let mut ends = std::mem::take(&mut self.ends);
+        loop {
+            let bytes = self.pass(&ends).await?;
+            if bytes == 0 {
+                break;
+            }
+            ends = self.look_up_ends().await?;
+            if bytes < JOIN_BELOW_BYTES {
+                break;
+            }
+        }
+        let seat = self.hub.seat(&self.shape, &ends)?;
+        loop {
+            let joint = self.next_joint(&seat).await?;
+            let to: Vec<Offset> = joint.marks.iter().map(|mark| mark.next).collect();
+            self.pass(&to).await?;
+            if self.passed_bytes >= PROGRESS_BYTES && self.renderer.has_untold() {
+                self.renderer.id_only();
+            }
+            self.emit(false).await?;
+            if self.pace.is_some() {
+                // A paced session never sits with the others; it only waits for more.
+                self.await_more(&seat, &joint).await?;
+            } else if seat.channel().reaches_back_to(joint.number) {
+                let Joint { number, marks } = joint;
+                seat.channel().learn(|lane| self.renderer.mark(lane));
+                return self.send(Item::Seated { seat, number, marks }).await;
+            }
+        }
+    }
+
+    async fn look_up_ends(&self) -> Result<Vec<Offset>, Failure> {
+        let mut ends = Vec::with_capacity(self.shape.lanes.len());
+        for (index, lane) in self.shape.lanes.iter().enumerate() {
+            ends.push(match lane.kind {
+                LaneKind::Ghost { .. } => 0,
+                LaneKind::Kept | LaneKind::Awaited => match self.hub.log.bounds(&lane.of).await {
+                    Ok(bounds) => bounds.next,
+                    // A topic that does not exist yet, or whose end will be learnt from its tail.
+                    Err(LogError::UnknownTopic(_) | LogError::Unavailable(_)) => self.renderer.mark(index).next,
+                    Err(error) => return Err(Failure::log(&error)),
+                },
+            });
+        }
+        Ok(ends)
+    }
+
+    /// Waits until the channel is nowhere behind this session, and takes the joint there.
+    async fn next_joint(&self, seat: &Seat) -> Result<Joint, Failure> {
+        let channel = seat.channel();
+        loop {
+            let mut moved = pin!(channel.moved());
+            moved.as_mut().enable();
+            if let Some(failure) = channel.failure() {
+                return Err(failure.clone());
+            }
+            if channel.covers(|lane| self.renderer.mark(lane).next) {
+                return Ok(channel.joint());
+            }
+            moved.await;
+        }
+    }
+
+    /// Waits until the channel has moved on from `joint`, keeping the response alive.
+    async fn await_more(&mut self, seat: &Seat, joint: &Joint) -> Result<(), Stop> {
+        let channel = seat.channel();
+        loop {
+            let mut moved = pin!(channel.moved());
+            moved.as_mut().enable();
+            if let Some(failure) = channel.failure() {
+                return Err(Stop::Failed(failure.clone()));
+            }
+            if !channel.stands_at(&joint.marks) {
+                return Ok(());
+            }
+            let beat_at = self.last_out + self.hub.options.heartbeat;
+            if tokio::time::timeout_at(beat_at, moved).await.is_err() {
+                let blank = self.renderer.beat();
+                self.emit(blank).await?;
+            }
+        }
+    }
+
+    /// Reads every lane up to `to`, in turns. Returns the bytes read.
+    async fn pass(&mut self, to: &[Offset]) -> Result<usize, Stop> {
+        let mut queue: VecDeque<usize> = (0..to.len()).filter(|&lane| self.is_behind(lane, to)).collect();
+        let behind: u64 = queue.iter().map(|&lane| to[lane] - self.renderer.mark(lane).next).sum();
+        self.tell_lag(i64::try_from(behind).unwrap_or(i64::MAX));
+        let mut total = 0;
+        let mut ahead: Option<Ahead> = None;
+        while let Some(lane) = queue.pop_front() {
+            let from = self.renderer.mark(lane).next;
+            let batch = match ahead.take() {
+                Some(begun) if begun.lane == lane && begun.from == from => take(begun).await,
+                _ => self.begin(lane, from, Duration::ZERO).await,
+            };
+            match batch {
+                Ok(batch) => {
+                    if batch.is_empty() && batch.next() <= from {
+                        tracing::debug!(partition = %self.shape.lanes[lane].of, from, "nothing where there should be records");
+                        drop(self.begin(lane, from, HOLE_WAIT).await);
+                    } else {
+                        let then = batch.next().min(to[lane]);
+                        let upcoming = queue.front().map(|&lane| (lane, self.renderer.mark(lane).next));
+                        let upcoming = upcoming.or((then < to[lane]).then_some((lane, then)));
+                        ahead = self.read_ahead(upcoming).await;
+                        total += self.render(lane, batch, to[lane], &mut ahead).await?;
+                    }
+                }
+                Err(LogError::OutOfRange(bounds)) => self.step_over(lane, from, bounds.earliest, bounds.next)?,
+                Err(error) => return Err(Stop::Failed(Failure::log(&error))),
+            }
+            let done = self.renderer.mark(lane).next.saturating_sub(from);
+            self.tell_lag(self.lag.saturating_sub(i64::try_from(done).unwrap_or(i64::MAX)).max(0));
+            if self.is_behind(lane, to) {
+                queue.push_back(lane);
+            }
+        }
+        self.tell_lag(0);
+        Ok(total)
+    }
+
+    fn is_behind(&self, lane: usize, to: &[Offset]) -> bool {
+        !matches!(self.shape.lanes[lane].kind, LaneKind::Ghost { .. }) && self.renderer.mark(lane).next < to[lane]
+    }
+
+    fn begin(
+        &self,
+        lane: usize,
+        from: Offset,
+        wait: Duration,
+    ) -> BoxFuture<'static, Result<RecordBatch, LogError>> {
+        let (hub, of, bytes) = (self.hub.clone(), self.shape.lanes[lane].of.clone(), self.read_bytes);
+        async move { read(&hub, &of, from, bytes, wait).await }.boxed()
+    }
+
+    /// Begins the read whose turn comes next, so that the log works while frames are rendered and
+    /// written.
+    async fn read_ahead(&self, upcoming: Option<(usize, Offset)>) -> Option<Ahead> {
+        let (lane, from) = upcoming?;
+        let mut batch = future::maybe_done(self.begin(lane, from, Duration::ZERO));
+        // One poll sends the request to the log; its answer is taken when its turn comes.
+        future::poll_fn(|context| {
+            let _ = batch.poll_unpin(context);
+            std::task::Poll::Ready(())
+        })
+        .await;
+        Some(Ahead { lane, from, batch })
+    }
+
+    /// Records were removed before they were read: says so and goes on with what is left.
+    fn step_over(&mut self, lane: usize, from: Offset, earliest: Offset, next: Offset) -> Result<(), Failure> {
+        let (reason, resumed) = if from < earliest {
+            (GapReason::Expired, earliest)
+        } else {
+            (GapReason::BeyondEnd, next)
+        };
+        let of = &self.shape.lanes[lane].of;
+        let gap = Gap {
+            topic: of.topic.to_string(),
+            partition: of.partition,
+            reason,
+            asked: Some(from),
+            resumed,
+        };
+        self.renderer.passed(lane, resumed);
+        self.renderer.gap(&gap)
+    }
+
+    /// Renders a batch up to `to` and sends it on in chunks. When the client has stalled, the rest of
+    /// the batch and what was read ahead are let go; they will be read again.
+    async fn render(
+        &mut self,
+        lane: usize,
+        batch: RecordBatch,
+        to: Offset,
+        ahead: &mut Option<Ahead>,
+    ) -> Result<usize, Stop> {
+        let bytes = batch.value_bytes();
+        self.passed_bytes += bytes as u64;
+        let mut index = 0;
+        while let Some(record) = batch.get(index).filter(|record| record.offset < to) {
+            self.renderer.record(lane, record);
+            index += 1;
+            if self.renderer.len() >= CATCH_UP_CHUNK_BYTES || self.pace.is_some() {
+                self.keep_pace().await;
+                let Some(chunk) = self.chunk(false) else { continue };
+                let Some(unsent) = self.offer(chunk).await? else { continue };
+                drop(batch);
+                *ahead = None;
+                self.read_bytes = CATCH_UP_READ_MIN;
+                self.send(Item::Chunk(unsent)).await?;
+                return Ok(bytes);
+            }
+        }
+        self.renderer.passed(lane, batch.next().min(to));
+        self.read_bytes = (self.read_bytes * 2).min(CATCH_UP_READ_MAX);
+        if self.renderer.len() == 0 {
+            self.stay_alive().await?;
+        }
+        Ok(bytes)
+    }
+
+    async fn keep_pace(&mut self) {
+        if self.renderer.len() > 0
+            && let Some(pace) = &mut self.pace
+        {
+            pace.next().await;
+        }
+    }
+
+    /// After records of which none was sent: lets others run, and tells the client where we are.
+    async fn stay_alive(&mut self) -> Result<(), Stop> {
+        tokio::task::yield_now().await;
+        if self.last_out.elapsed() >= self.hub.options.heartbeat {
+            let blank = self.renderer.beat();
+            self.emit(blank).await?;
+        } else if self.passed_bytes >= PROGRESS_BYTES && self.renderer.has_untold() {
+            self.renderer.id_only();
+            self.emit(false).await?;
+        }
+        Ok(())
+    }
+
+    /// What is rendered, as a chunk.
+    fn chunk(&mut self, blank: bool) -> Option<Chunk> {
+        if self.renderer.len() == 0 {
+            return None;
+        }
+        let (bytes, events) = self.renderer.take();
+        Some(Chunk {
+            bytes: Bytes::from(bytes),
+            after: Some(self.renderer.marks()),
+            events,
+            blank,
+        })
+    }
+
+    /// Sends a chunk, or gives it back when the client has taken nothing for long.
+    async fn offer(&mut self, chunk: Chunk) -> Result<Option<Chunk>, Stop> {
+        match tokio::time::timeout(STALLED_AFTER, self.out.reserve()).await {
+            Ok(Ok(permit)) => permit.send(Item::Chunk(chunk)),
+            Ok(Err(_)) => return Err(Stop::Gone),
+            Err(_) => return Ok(Some(chunk)),
+        }
+        self.sent();
+        Ok(None)
+    }
+
+    async fn emit(&mut self, blank: bool) -> Result<(), Stop> {
+        match self.chunk(blank) {
+            Some(chunk) => self.send(Item::Chunk(chunk)).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn send(&mut self, item: Item) -> Result<(), Stop> {
+        self.out.send(item).await.map_err(|_| Stop::Gone)?;
+        self.sent();
+        Ok(())
+    }
+
+    fn sent(&mut self) {
+        self.last_out = Instant::now();
+        self.passed_bytes = 0;
+    }
+
+    fn tell_lag(&mut self, lag: i64) {
+        self.hub.stats.lag.add(lag - self.lag);
+        self.lag = lag;
+    }
+}
+
+impl Drop for CatchUp {
+    fn drop(&mut self) {
+        self.tell_lag(0);
+        self.hub.stats.catching_up.add(-1);
+    }
+}
+
+async fn take(mut begun: Ahead) -> Result<RecordBatch, LogError> {
+    (&mut begun.batch).await;
+    let batch = std::pin::Pin::new(&mut begun.batch).take_output();
+    batch.unwrap_or_else(|| Err(LogError::Unavailable("a read was lost".into())))
+}

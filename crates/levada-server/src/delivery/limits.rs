@@ -1,0 +1,117 @@
+//! The bounds of delivery, each with its reason. Those that an operator may want to move are fields
+//! of [`Options`]; the rest are constants.
+
+use std::time::Duration;
+
+/// Bounds that an operator may move.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// Longest silence on an open response; see [`HEARTBEAT`].
+    pub heartbeat: Duration,
+    /// Shortest time between two writes to the same subscribers; see [`FLUSH_EVERY`].
+    pub flush_every: Duration,
+    /// Most bytes of rendered frames kept per channel; see [`RING_BYTES`].
+    pub ring_bytes: usize,
+    /// Most channels at a time; see [`CHANNELS_MAX`].
+    pub channels_max: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            heartbeat: HEARTBEAT,
+            flush_every: FLUSH_EVERY,
+            ring_bytes: RING_BYTES,
+            channels_max: CHANNELS_MAX,
+        }
+    }
+}
+
+/// Clients may count on a byte every 15 seconds. One second less, so that a late timer or a slow
+/// network does not break the promise.
+pub const HEARTBEAT: Duration = Duration::from_secs(14);
+
+/// The first event after a pause is written at once; those that follow within this time share the
+/// next write, because the kernel's socket write is most of the cost of a delivery. Well below what
+/// a reader can notice, and below the 5 ms after which the 99th percentile would suffer.
+pub const FLUSH_EVERY: Duration = Duration::from_millis(3);
+
+/// A chunk of live frames is closed at this size even within the flush time: larger writes gain
+/// nothing any more.
+pub const LIVE_CHUNK_BYTES: usize = 64 * 1024;
+
+/// Rendered frames that a channel keeps for subscribers that are a little late. Enough for a burst
+/// of the largest events that are common (articles of 20 to 200 KB); who falls further behind reads
+/// from the log, which costs nobody else anything.
+pub const RING_BYTES: usize = 4 * 1024 * 1024;
+
+/// Rendered frames older than this are let go even when the ring has room: a quiet channel should
+/// not hold memory for a subscriber that will catch up from the log anyway.
+pub const RING_AGE: Duration = Duration::from_secs(10);
+
+/// Most channels (distinct subscriptions) at a time. Each may hold a ring, and every event is rendered
+/// once for each; subscriptions alike share one, however many there are.
+pub const CHANNELS_MAX: usize = 1024;
+
+/// Most partitions of one subscription, also those that a cursor names and that do not exist: every
+/// one is an element of every id.
+pub const LANES_MAX: usize = 2048;
+
+/// Partitions whose start is looked up at the same time when a subscription opens.
+pub const LOOKUPS_AT_ONCE: usize = 16;
+
+/// What one read at the tail of a partition returns at most: rendering it for one channel takes well
+/// under a millisecond, so that the worker thread is soon free again.
+pub const TAIL_READ_BYTES: usize = 256 * 1024;
+
+/// How long one read waits at the tail. Only a bound for a log that forgets to wake its readers.
+pub const TAIL_WAIT: Duration = Duration::from_secs(30);
+
+/// A tail lets others run when it has rendered for this long: ten times the cost of a switch, and a
+/// tenth of what a reader would notice.
+pub const YIELD_AFTER: Duration = Duration::from_micros(500);
+
+/// First read of a session in the past. It doubles with every batch that the client takes, so that a
+/// client which never reads holds little.
+pub const CATCH_UP_READ_MIN: usize = 64 * 1024;
+
+/// Largest read of a session in the past: at this size a read costs no more per byte than a larger one.
+pub const CATCH_UP_READ_MAX: usize = 512 * 1024;
+
+/// Frames of the past are handed over in chunks of about this size: large enough that the cost per
+/// write vanishes, small enough to stay in the processor's cache.
+pub const CATCH_UP_CHUNK_BYTES: usize = 128 * 1024;
+
+/// A value (or a part of one) of at least this size is handed to the socket where it lies; smaller
+/// ones are cheaper to copy than to hand over.
+pub const SHARED_PIECE_BYTES: usize = 8 * 1024;
+
+/// A session that read less than this since it last looked at the end is close enough to the present
+/// to take a seat in its channel.
+pub const JOIN_BELOW_BYTES: usize = 1024 * 1024;
+
+/// A client that takes nothing for this long loses what was read ahead for it; it is read again when
+/// the client goes on.
+pub const STALLED_AFTER: Duration = Duration::from_secs(5);
+
+/// A session in the past whose filter matches nothing tells its position at least whenever it has
+/// passed over this many bytes, so that a reconnect does not read them again.
+pub const PROGRESS_BYTES: u64 = 64 * 1024 * 1024;
+
+/// How often a read that found the log unavailable is tried again before the session ends with an
+/// error. With [`RETRY_FIRST`] doubling each time this takes about three seconds.
+pub const READ_RETRIES: u32 = 6;
+
+/// Wait before the first retry of a read.
+pub const RETRY_FIRST: Duration = Duration::from_millis(50);
+
+/// How often a topic that does not exist yet is looked for.
+pub const TOPIC_AWAIT: Duration = Duration::from_secs(5);
+
+/// Subscribers woken in one go before the list is unlocked: small, so that those already awake can
+/// put themselves back on it.
+pub const WAKE_AT_ONCE: usize = 32;
+
+/// A session's greatest age is drawn from this many percent below the configured one up to it, so
+/// that clients which connected together do not reconnect together.
+pub const AGE_JITTER_PERCENT: u32 = 20;

@@ -1,0 +1,361 @@
+//! From a request to a concrete offset in every partition.
+//!
+//! Trusts nothing in a cursor. Promises that what the request asks for is either taken exactly or
+//! answered with a [`Gap`], never passed over in silence, and that "latest" is a number when the
+//! response begins, so that nothing which comes later can be lost.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use futures_util::future::{BoxFuture, FutureExt};
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+use levada_event::splice::Origin;
+use levada_event::{Bounds, Offset, Start, Timestamp, TopicName, TopicPartition};
+use levada_log::{Log, LogError};
+use levada_wire::cursor::{Exact, First, PartitionElement};
+use levada_wire::{Element, Gap, GapReason};
+
+use super::limits::{LANES_MAX, LOOKUPS_AT_ONCE};
+use super::request::{From, OpenError, Request, TopicRequest};
+use super::ring::Mark;
+use super::shape::{Lane, LaneKind, Shape};
+
+/// A request with every start resolved.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) shape: Arc<Shape>,
+    pub(crate) places: Vec<Place>,
+    pub(crate) gaps: Vec<Gap>,
+}
+
+/// Where a session starts in one lane.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place {
+    /// What the id says before anything was sent.
+    pub(crate) first: First,
+    pub(crate) mark: Mark,
+    /// Where the partition ended when it was looked up.
+    pub(crate) end: Offset,
+}
+
+/// What is wanted in one partition.
+#[derive(Debug, Clone, Copy)]
+enum Wanted {
+    Start(Start),
+    /// What a cursor says, in order of preference: exact, offset, timestamp.
+    Cursor {
+        at: Option<Exact>,
+        offset: Option<i64>,
+        timestamp: Option<i64>,
+    },
+}
+
+impl Wanted {
+    fn of(element: &PartitionElement) -> Self {
+        Self::Cursor {
+            at: element.at,
+            offset: element.offset,
+            timestamp: element.timestamp,
+        }
+    }
+}
+
+/// A topic of the request, after the log was asked about it.
+struct Topic<'r> {
+    request: &'r TopicRequest,
+    /// `None` when it does not exist yet.
+    partitions: Option<u32>,
+}
+
+impl Topic<'_> {
+    /// The partitions that may be subscribed to.
+    fn all(&self) -> Vec<u32> {
+        let count = self.partitions.unwrap_or(self.request.spec.partitions.max(1));
+        match &self.request.partitions {
+            None => (0..count).collect(),
+            Some(some) => some.iter().copied().filter(|p| *p < count).collect(),
+        }
+    }
+
+    fn lane(&self, partition: u32, wanted: Wanted) -> Lane {
+        let name: &TopicName = &self.request.spec.name;
+        let kind = match (self.partitions, wanted) {
+            (Some(count), _) if partition < count => LaneKind::Kept,
+            (None, _) if partition < self.request.spec.partitions.max(1) => LaneKind::Awaited,
+            (_, Wanted::Cursor { offset, timestamp, .. }) => LaneKind::Ghost { offset, timestamp },
+            (_, Wanted::Start(_)) => LaneKind::Ghost {
+                offset: None,
+                timestamp: None,
+            },
+        };
+        Lane {
+            of: TopicPartition::new(name.clone(), partition),
+            kind,
+            origin: Origin::new(name.as_str(), partition, self.request.stored),
+        }
+    }
+}
+
+pub(crate) async fn plan(log: &Arc<dyn Log>, request: Request) -> Result<Plan, OpenError> {
+    let topics = look_up(log, &request.topics).await?;
+    let wanted = assign(&topics, &request.from)?;
+    if wanted.len() > LANES_MAX {
+        return Err(OpenError::TooManyPartitions);
+    }
+    let lookups = wanted.iter().map(|(lane, wanted)| place(log, lane, *wanted).boxed());
+    let places = a_few_at_once(lookups.collect()).await?;
+    let mut plan = Plan {
+        shape: Arc::new(Shape {
+            lanes: wanted.into_iter().map(|(lane, _)| lane).collect(),
+            api: request.api,
+            format: request.format,
+            selection: request.selection,
+            drop_canaries: request.drop_canaries,
+        }),
+        places: Vec::with_capacity(places.len()),
+        gaps: Vec::new(),
+    };
+    for (place, gap) in places {
+        plan.places.push(place);
+        plan.gaps.extend(gap);
+    }
+    Ok(plan)
+}
+
+async fn look_up<'r>(log: &Arc<dyn Log>, requests: &'r [TopicRequest]) -> Result<Vec<Topic<'r>>, LogError> {
+    let mut seen = HashSet::new();
+    let distinct = requests.iter().filter(|request| seen.insert(&request.spec.name));
+    a_few_at_once(distinct.map(|request| look_up_one(log, request).boxed()).collect()).await
+}
+
+async fn look_up_one<'r>(log: &Arc<dyn Log>, request: &'r TopicRequest) -> Result<Topic<'r>, LogError> {
+    let partitions = match log.topic(&request.spec).await {
+        Ok(info) => Some(info.partitions),
+        Err(LogError::UnknownTopic(_)) => None,
+        Err(error) => return Err(error),
+    };
+    Ok(Topic { request, partitions })
+}
+
+/// The answers in the order of the questions.
+async fn a_few_at_once<T>(questions: Vec<BoxFuture<'_, Result<T, LogError>>>) -> Result<Vec<T>, LogError> {
+    stream::iter(questions).buffered(LOOKUPS_AT_ONCE).try_collect().await
+}
+
+/// Lists the lanes in the order of the id, each once. A partition that is named twice counts as its
+/// more exact mention says.
+fn assign(topics: &[Topic<'_>], from: &From) -> Result<Vec<(Lane, Wanted)>, OpenError> {
+    match from {
+        From::Everywhere(start) => Ok(everywhere(topics, |_| Wanted::Start(*start))),
+        From::Each { elements, rest } => {
+            let named: HashMap<(&str, i64), Wanted> = elements
+                .iter()
+                .filter_map(|element| match element {
+                    Element::Partition(e) => Some(((e.topic.as_str(), e.partition), Wanted::of(e))),
+                    Element::Topic(_) => None,
+                })
+                .collect();
+            Ok(everywhere(topics, |of| {
+                let key = (of.topic.as_str(), i64::from(of.partition));
+                named.get(&key).copied().unwrap_or(Wanted::Start(*rest))
+            }))
+        }
+        From::Exactly { elements, bare } => exactly(topics, elements, *bare),
+    }
+}
+
+fn everywhere(topics: &[Topic<'_>], wanted: impl Fn(&TopicPartition) -> Wanted) -> Vec<(Lane, Wanted)> {
+    let mut lanes = Vec::new();
+    let mut seen = HashSet::new();
+    for topic in topics {
+        for partition in topic.all() {
+            let of = TopicPartition::new(topic.request.spec.name.clone(), partition);
+            if seen.insert(of.clone()) {
+                let wanted = wanted(&of);
+                lanes.push((topic.lane(partition, wanted), wanted));
+            }
+        }
+    }
+    lanes
+}
+
+fn exactly(topics: &[Topic<'_>], elements: &[Element], bare: Start) -> Result<Vec<(Lane, Wanted)>, OpenError> {
+    let known: HashMap<&str, &Topic<'_>> = topics
+        .iter()
+        .map(|topic| (topic.request.spec.name.as_str(), topic))
+        .collect();
+    let mut unavailable: Vec<String> = Vec::new();
+    let mut lanes: Vec<(Lane, Wanted)> = Vec::new();
+    let mut places: HashMap<TopicPartition, usize> = HashMap::new();
+    for element in elements {
+        let Some(topic) = known.get(element.topic()) else {
+            if !unavailable.iter().any(|name| name == element.topic()) {
+                unavailable.push(element.topic().to_owned());
+            }
+            continue;
+        };
+        let mentions: Vec<(u32, Option<Wanted>)> = match element {
+            Element::Topic(_) => topic.all().into_iter().map(|p| (p, None)).collect(),
+            // Numbers that no partition can have are not even worth an element of the id.
+            Element::Partition(e) => u32::try_from(e.partition)
+                .map(|p| (p, Some(Wanted::of(e))))
+                .into_iter()
+                .collect(),
+        };
+        for (partition, wanted) in mentions {
+            let of = TopicPartition::new(topic.request.spec.name.clone(), partition);
+            match (places.get(&of), wanted) {
+                (None, wanted) => {
+                    let wanted = wanted.unwrap_or(Wanted::Start(bare));
+                    places.insert(of, lanes.len());
+                    lanes.push((topic.lane(partition, wanted), wanted));
+                }
+                (Some(&place), Some(wanted)) => lanes[place] = (topic.lane(partition, wanted), wanted),
+                (Some(_), None) => {}
+            }
+        }
+        if lanes.len() > LANES_MAX {
+            return Err(OpenError::TooManyPartitions);
+        }
+    }
+    if unavailable.is_empty() {
+        return Ok(lanes);
+    }
+    let available = topics.iter().map(|topic| topic.request.spec.name.to_string());
+    Err(OpenError::TopicNotAvailable {
+        unavailable,
+        available: available.collect(),
+    })
+}
+
+async fn place(log: &Arc<dyn Log>, lane: &Lane, wanted: Wanted) -> Result<(Place, Option<Gap>), LogError> {
+    let bounds = match lane.kind {
+        LaneKind::Kept => log.bounds(&lane.of).await?,
+        // Nothing to look up. Of a topic that appears later all is new, so it starts at the beginning.
+        LaneKind::Awaited | LaneKind::Ghost { .. } => return Ok((Place::unread(lane.kind), None)),
+    };
+    let finder = Finder { log, lane, bounds };
+    match wanted {
+        Wanted::Start(Start::Latest) => Ok((finder.latest(), None)),
+        Wanted::Start(Start::Earliest) => Ok((finder.at(bounds.earliest, First::Given(-2), None), None)),
+        Wanted::Start(Start::At(offset)) => Ok(finder.exact(offset, First::Given(signed(offset)), None)),
+        Wanted::Start(Start::Since(time)) => Ok((finder.since(time).await?, None)),
+        Wanted::Cursor {
+            at,
+            offset,
+            timestamp,
+        } => finder.cursor(at, offset, timestamp).await,
+    }
+}
+
+impl Place {
+    /// The place in a lane of which nothing is known yet, or ever.
+    pub(crate) fn unread(kind: LaneKind) -> Self {
+        let (first, sent) = match kind {
+            LaneKind::Kept | LaneKind::Awaited => (First::Latest, None),
+            LaneKind::Ghost {
+                offset: Some(offset),
+                ..
+            } => (First::Given(offset), None),
+            LaneKind::Ghost { timestamp, .. } => (First::Latest, timestamp.map(told_by)),
+        };
+        Self {
+            first,
+            mark: Mark { next: 0, sent },
+            end: 0,
+        }
+    }
+}
+
+/// Looks for a place in a partition that is kept.
+struct Finder<'a> {
+    log: &'a Arc<dyn Log>,
+    lane: &'a Lane,
+    bounds: Bounds,
+}
+
+impl Finder<'_> {
+    fn at(&self, next: Offset, first: First, sent: Option<Timestamp>) -> Place {
+        Place {
+            first,
+            mark: Mark { next, sent },
+            end: self.bounds.next,
+        }
+    }
+
+    fn latest(&self) -> Place {
+        self.at(self.bounds.next, First::Latest, None)
+    }
+
+    /// At `offset`, or as near as what is kept allows.
+    fn exact(&self, offset: Offset, first: First, sent: Option<Timestamp>) -> (Place, Option<Gap>) {
+        let Bounds { earliest, next } = self.bounds;
+        if offset < earliest {
+            let gap = self.gap(GapReason::Expired, Some(offset), earliest);
+            (self.at(earliest, first, sent), Some(gap))
+        } else if offset > next {
+            let gap = self.gap(GapReason::BeyondEnd, Some(offset), next);
+            (self.at(next, first, sent), Some(gap))
+        } else {
+            (self.at(offset, first, sent), None)
+        }
+    }
+
+    /// At the first record at or after `time`. The end was looked up before, so that a record which
+    /// comes between the two look-ups is not lost when none was found.
+    async fn since(&self, time: Timestamp) -> Result<Place, LogError> {
+        let found = self.log.offset_at(&self.lane.of, time).await?;
+        let next = found.unwrap_or(self.bounds.next);
+        Ok(self.at(next, First::Found(found), None))
+    }
+
+    async fn cursor(
+        &self,
+        at: Option<Exact>,
+        offset: Option<i64>,
+        timestamp: Option<i64>,
+    ) -> Result<(Place, Option<Gap>), LogError> {
+        let log_id = self.log.facts().id.as_str();
+        // Until something new is sent, the id repeats what the client said.
+        let first = offset.map_or(First::Latest, First::Given);
+        let sent = match offset {
+            Some(_) => None,
+            None => timestamp.map(told_by),
+        };
+        if let Some(exact) = at.filter(|exact| exact.is_of(log_id)) {
+            return Ok(self.exact(exact.next, first, sent));
+        }
+        let (place, gap) = match (offset, timestamp) {
+            (Some(-1), _) => (self.latest(), None),
+            (Some(offset), _) => match u64::try_from(offset) {
+                Ok(offset) => self.exact(offset, first, None),
+                // -2, and the other negative numbers, which mean nothing here: nothing is left out.
+                Err(_) => (self.at(self.bounds.earliest, first, None), None),
+            },
+            (None, Some(millis)) => (self.since(Timestamp::from_millis(millis)).await?, None),
+            (None, None) => (self.latest(), None),
+        };
+        // An exact position in another log: say that this one is only about the same.
+        let foreign = at.map(|exact| self.gap(GapReason::ForeignLog, Some(exact.next), place.mark.next));
+        Ok((place, gap.or(foreign)))
+    }
+
+    fn gap(&self, reason: GapReason, asked: Option<Offset>, resumed: Offset) -> Gap {
+        Gap {
+            topic: self.lane.of.topic.to_string(),
+            partition: self.lane.of.partition,
+            reason,
+            asked,
+            resumed,
+        }
+    }
+}
+
+/// The record's timestamp of which the id says `millis`: ids carry the timestamp plus one.
+fn told_by(millis: i64) -> Timestamp {
+    Timestamp::from_millis(millis.saturating_sub(1))
+}
+
+fn signed(offset: Offset) -> i64 {
+    i64::try_from(offset).unwrap_or(i64::MAX)
+}

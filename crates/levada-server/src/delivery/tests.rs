@@ -1,0 +1,7 @@
+//! Delivery against the memory model of the log.
+
+mod faults;
+mod fixture;
+mod frames;
+mod handover;
+mod positions;

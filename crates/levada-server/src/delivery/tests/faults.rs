@@ -1,0 +1,178 @@
+//! Bad luck: reads that fail, records that vanish, damage, clients that are slow or leave.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use levada_log::memory::MemoryOptions;
+use levada_log::{Log, LogError};
+
+use super::super::{Format, Options, limits};
+use super::fixture::*;
+
+#[tokio::test(start_paused = true)]
+async fn a_short_outage_of_the_log_is_not_seen() {
+    let rig = Rig::of_the_contract().await;
+    let mut asked = request(&["eqiad.a"]);
+    asked.from = earliest();
+    for _ in 0..3 {
+        rig.log.fail_next_read(LogError::Unavailable("moment".into()));
+    }
+    let mut reader = rig.open(asked).await;
+    assert_eq!(reader.offsets().await, [0, 1, 2]);
+    rig.log.fail_next_read(LogError::Unavailable("moment".into()));
+    rig.append("eqiad.a", 0, &[event("x", T0)]).await;
+    assert_eq!(reader.offsets().await, [3]);
+    assert!(rig.stat("read_retries") >= 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_outage_ends_sessions_with_an_error_and_new_ones_work_afterwards() {
+    let rig = Rig::of_the_contract().await;
+    let mut readers = [
+        rig.open(request(&["eqiad.a", "codfw.a"])).await,
+        rig.open(request(&["eqiad.a"])).await,
+        rig.open(request(&["codfw.a"])).await,
+    ];
+    for reader in &mut readers {
+        reader.text().await;
+    }
+    assert_eq!((rig.stat("channels"), rig.stat("tails")), (3, 2));
+    for _ in 0..=limits::READ_RETRIES {
+        rig.log.fail_next_read(LogError::Unavailable("down".into()));
+    }
+    rig.append("eqiad.a", 0, &[event("x", T0)]).await;
+    assert_eq!(readers[0].event().await.unwrap().offset, 3);
+    for reader in &mut readers[..2] {
+        let last = loop {
+            match reader.event().await {
+                Some(got) if got.name == "error" => break got,
+                Some(_) => {}
+                None => panic!("ends without a word"),
+            }
+        };
+        assert!(last.data.contains("unavailable") && last.data.contains("storage_unavailable"), "{last:?}");
+        assert!(last.id.contains("00ab12ef:4"), "{last:?}");
+        assert_eq!(reader.event().await, None);
+    }
+    rig.append("codfw.a", 0, &[event("y", T0)]).await;
+    assert_eq!(readers[2].event_soon().await.unwrap().topic, "codfw.a", "others are not concerned");
+    let mut again = request(&["eqiad.a"]);
+    again.from = last_event_id(r#"[{"topic":"eqiad.a","partition":0,"offset":3}]"#);
+    assert_eq!(rig.open(again).await.offsets().await, [3]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn damage_ends_a_session_at_its_place() {
+    let rig = Rig::of_the_contract().await;
+    rig.log.damage(&tp("eqiad.a", 0).at(2), "checksum");
+    let mut asked = request(&["eqiad.a"]);
+    asked.from = earliest();
+    let mut reader = rig.open(asked).await;
+    assert_eq!(reader.event_soon().await.unwrap().offset, 0);
+    assert_eq!(reader.event_soon().await.unwrap().offset, 1);
+    let error = reader.event_soon().await.unwrap();
+    assert_eq!(error.name, "error");
+    assert!(error.data.contains("eqiad.a/0@2") && error.data.contains("storage_damaged"), "{error:?}");
+    assert!(error.id.contains("00ab12ef:2"), "{error:?}");
+    assert_eq!(reader.event().await, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn records_that_vanish_before_a_slow_reader_are_a_gap_it_is_told() {
+    let options = Options {
+        ring_bytes: 1,
+        ..Options::default()
+    };
+    let rig = Rig::with(options, MemoryOptions::default());
+    for format in [Format::Sse, Format::Ndjson] {
+        let mut asked = request(&["a"]);
+        asked.format = format;
+        let mut reader = rig.open(asked).await;
+        reader.text().await;
+        let mut other = rig.open(request(&["a"])).await;
+        other.text().await;
+        let mut last = 0;
+        for i in 0..10 {
+            last = rig.append("a", 0, &[event(&i.to_string(), T0)]).await;
+            other.event_soon().await.unwrap();
+        }
+        rig.log.trim(&tp("a", 0), last);
+        match format {
+            Format::Sse => {
+                assert_eq!(reader.event_soon().await.unwrap().offset, last);
+                let gap = reader.comments.iter().find(|text| text.starts_with("gap ")).unwrap();
+                assert!(gap.contains("expired") && gap.contains(&format!("\"resumed\":{last}")), "{gap}");
+            }
+            Format::Ndjson => {
+                let text = reader.text().await;
+                assert!(text.contains("position_gone") && text.ends_with("}\n"), "{text}");
+                assert!(reader.chunk().await.is_none());
+            }
+        }
+    }
+    assert!(rig.stat("gaps") >= 2 && rig.stat("overruns") >= 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_reader_costs_only_itself() {
+    let options = Options {
+        ring_bytes: 2000,
+        ..Options::default()
+    };
+    let rig = Rig::with(options, MemoryOptions::default());
+    rig.log.create(&spec("a", 2));
+    let mut asked = request(&[]);
+    asked.topics = vec![topic_request("a", 2)];
+    let mut slow = rig.open(asked.clone()).await;
+    let mut quick = rig.open(asked).await;
+    slow.text().await;
+    quick.text().await;
+    let (mut from_slow, mut from_quick) = (BTreeMap::new(), BTreeMap::new());
+    for round in 0..50 {
+        for partition in 0..2 {
+            let records: Vec<_> = (0..7).map(|i| event(&format!("{round}.{i}"), T0)).collect();
+            rig.append("a", partition, &records).await;
+        }
+        quick.by_partition(&mut from_quick).await;
+    }
+    assert_eq!(from_quick.values().map(Vec::len).sum::<usize>(), 700);
+    slow.by_partition(&mut from_slow).await;
+    let data = |map: &BTreeMap<_, Vec<Got>>| -> Vec<Vec<String>> {
+        map.values().map(|list| list.iter().map(|got| got.data.clone()).collect()).collect()
+    };
+    assert_eq!(data(&from_slow), data(&from_quick), "nothing lost, nothing doubled");
+    assert!(rig.stat("overruns") >= 1);
+    rig.append("a", 0, &[event("live again", T0)]).await;
+    assert!(slow.event_soon().await.unwrap().data.contains("live again"));
+    assert_eq!((rig.stat("catching_up"), rig.stat("lag")), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn clients_that_leave_leave_nothing_behind() {
+    let rig = Rig::of_the_contract().await;
+    let mut live = rig.open(request(&["eqiad.a"])).await;
+    live.text().await;
+    let mut asked = request(&["eqiad.a", "codfw.a"]);
+    asked.from = earliest();
+    let mut past = rig.open(asked).await;
+    past.chunk().await.unwrap().unwrap();
+    past.chunk().await.unwrap().unwrap();
+    let never_polled = rig.open(request(&["single"])).await;
+    assert_eq!(rig.stat("sessions_open"), 3);
+    drop(past);
+    assert_eq!(rig.stat("sessions_open"), 2);
+    drop(never_polled);
+    drop(live);
+    for name in ["sessions_open", "channels", "tails", "catching_up", "lag"] {
+        assert_eq!(rig.stat(name), 0, "{name}");
+    }
+    rig.delivery.drained().await;
+    tokio::time::timeout(Duration::from_secs(1), async {
+        while rig.log.has_waiting_reader(&tp("eqiad.a", 0)) {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .expect("the tail stops reading");
+    rig.log.topic(&spec("eqiad.a", 1)).await.unwrap();
+}

@@ -44,7 +44,9 @@ impl FeedDate {
     /// # Errors
     /// The name of the first parameter that is not valid (`yyyy`, `mm` or `dd`).
     pub fn parse_restbase(yyyy: &str, mm: &str, dd: &str) -> Result<Self, &'static str> {
-        let year: i16 = digits(yyyy, 4).filter(|y| (2000..3000).contains(y)).ok_or("yyyy")?;
+        let year: i16 = digits(yyyy, 4)
+            .filter(|y| (2000..3000).contains(y))
+            .ok_or("yyyy")?;
         let month: i8 = digits(mm, 2).filter(|m| (1..=12).contains(m)).ok_or("mm")?;
         let day: i64 = digits(dd, 2).filter(|d| (1..=31).contains(d)).ok_or("dd")?;
         let first = Date::new(year, month, 1).map_err(|_| "mm")?;
@@ -64,7 +66,10 @@ impl FeedDate {
 
     /// Month and day.
     pub fn month_day(self) -> MonthDay {
-        MonthDay { month: self.0.month().unsigned_abs(), day: self.0.day().unsigned_abs() }
+        MonthDay {
+            month: self.0.month().unsigned_abs(),
+            day: self.0.day().unsigned_abs(),
+        }
     }
 
     /// The day `days` later (earlier when negative), saturating at the ends of the calendar.
@@ -96,7 +101,13 @@ impl FeedDate {
 impl fmt::Display for FeedDate {
     /// `YYYY-MM-DD`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:04}-{:02}-{:02}", self.0.year(), self.0.month(), self.0.day())
+        write!(
+            f,
+            "{:04}-{:02}-{:02}",
+            self.0.year(),
+            self.0.month(),
+            self.0.day()
+        )
     }
 }
 
@@ -186,7 +197,13 @@ mod tests {
         assert_eq!(MonthDay::parse("1", "5"), MonthDay::new(1, 5));
         assert_eq!(MonthDay::parse("01", "05"), MonthDay::new(1, 5));
         assert!(MonthDay::parse("02", "29").is_some());
-        for (m, d) in [("13", "01"), ("02", "30"), ("0", "1"), ("foo", "bar"), ("001", "1")] {
+        for (m, d) in [
+            ("13", "01"),
+            ("02", "30"),
+            ("0", "1"),
+            ("foo", "bar"),
+            ("001", "1"),
+        ] {
             assert_eq!(MonthDay::parse(m, d), None, "{m}/{d}");
         }
     }
@@ -195,7 +212,10 @@ mod tests {
     fn spellings_and_arithmetic() {
         let d = FeedDate::from_ymd(2017, 1, 1).expect("a day");
         assert_eq!(d.plus_days(-1).wire(), "2016-12-31Z");
-        assert_eq!((d.compact(), d.slashed()), ("20170101".into(), "2017/01/01".into()));
+        assert_eq!(
+            (d.compact(), d.slashed()),
+            ("20170101".into(), "2017/01/01".into())
+        );
         assert_eq!(d.days_since(d.plus_days(-400)), 400);
         assert_eq!(d.month_day().to_string(), "01-01");
     }

@@ -72,7 +72,9 @@ impl Rules {
     /// The news entry for a wiki: by whole domain, else by first label. A sister project
     /// (`en.wiktionary.org`) is supported only in compatibility mode, where it then fails.
     pub fn news(&self, domain: &str, compat: &Compat) -> Option<&NewsLang> {
-        Wikis::find(&self.news, domain, compat.first_label_decides, |entry| &entry.wikis)
+        Wikis::find(&self.news, domain, compat.first_label_decides, |entry| {
+            &entry.wikis
+        })
     }
 
     /// The did-you-know entry for a wiki; whole domains are compared.
@@ -82,12 +84,18 @@ impl Rules {
 
     /// The on-this-day entry for a wiki, found as in [`Rules::news`].
     pub fn on_this_day(&self, domain: &str, compat: &Compat) -> Option<&DayLang> {
-        Wikis::find(&self.days, domain, compat.first_label_decides, |entry| &entry.wikis)
+        Wikis::find(&self.days, domain, compat.first_label_decides, |entry| {
+            &entry.wikis
+        })
     }
 
     /// Whether a wiki has the most-read feed; all but a few do.
     pub fn most_read_supported(&self, domain: &str) -> bool {
-        !self.most_read.unsupported.iter().any(|wiki| wiki.eq_ignore_ascii_case(domain))
+        !self
+            .most_read
+            .unsupported
+            .iter()
+            .any(|wiki| wiki.eq_ignore_ascii_case(domain))
     }
 
     /// The bounds and deny lists of most read.

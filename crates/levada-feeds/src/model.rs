@@ -24,12 +24,9 @@ pub use announcement::{Action, Announcement, Announcements};
 pub use featured::{Featured, PageImages};
 pub use most_read::{MostRead, MostReadArticle, TopRow, ViewDay};
 pub use news::{DykItem, NewsItem, NewsStory};
-pub use on_this_day::{
-    DayEvent, DayPage, Event, KeyOrder, OnThisDayAll, OnThisDayKind, OnThisDayOne,
-};
+pub use on_this_day::{DayEvent, DayPage, Event, KeyOrder, OnThisDayAll, OnThisDayKind, OnThisDayOne};
 pub use picture::{
-    Artist, FeaturedImage, ImageFile, LangText, License, PictureEntity, PictureFile, PictureText,
-    Structured,
+    Artist, FeaturedImage, ImageFile, LangText, License, PictureEntity, PictureFile, PictureText, Structured,
 };
 pub use random::{RandomCandidate, RandomTitle};
 pub use site::{Namespace, Siteinfo};

@@ -148,7 +148,10 @@ impl Notes {
     }
 
     fn push(&mut self, kind: NoteKind, example: &str, original: Option<OriginalError>) {
-        let known = self.0.iter_mut().find(|n| n.kind == kind && n.original == original);
+        let known = self
+            .0
+            .iter_mut()
+            .find(|n| n.kind == kind && n.original == original);
         if let Some(note) = known {
             note.count += 1;
             return;

@@ -104,7 +104,10 @@ pub(super) fn load(file: &'static str, text: &str) -> Result<Vec<Campaign>, Rule
 }
 
 fn campaign(file: &'static str, raw: Raw) -> Result<Campaign, RulesError> {
-    let place = Place { file, entry: &raw.id_prefix };
+    let place = Place {
+        file,
+        entry: &raw.id_prefix,
+    };
     if !matches!(raw.kind.as_str(), "survey" | "fundraising" | "announcement") {
         let message = format!("not survey, fundraising or announcement: {:?}", raw.kind);
         return Err(place.error("type", message));

@@ -47,13 +47,19 @@ impl Selector {
     pub(super) fn new(css: &str, place: Place<'_>, key: &'static str) -> Result<Self, RulesError> {
         let matcher = Matcher::new(css)
             .map_err(|error| place.error(key, format!("not a CSS selector: {css:?} ({error:?})")))?;
-        Ok(Self { css: css.to_owned(), matcher })
+        Ok(Self {
+            css: css.to_owned(),
+            matcher,
+        })
     }
 
     /// A selector that is part of the program.
     pub(crate) fn fixed(css: &'static str) -> Self {
         let matcher = Matcher::new(css).expect("selectors in the source are valid: tests use each");
-        Self { css: css.to_owned(), matcher }
+        Self {
+            css: css.to_owned(),
+            matcher,
+        }
     }
 
     /// The compiled form.
@@ -74,11 +80,7 @@ impl fmt::Debug for Selector {
 }
 
 /// Compiles a pattern of a table: macros replaced, case disregarded.
-pub(super) fn pattern(
-    source: &str,
-    place: Place<'_>,
-    key: &'static str,
-) -> Result<Regex, RulesError> {
+pub(super) fn pattern(source: &str, place: Place<'_>, key: &'static str) -> Result<Regex, RulesError> {
     RegexBuilder::new(&expand(source))
         .case_insensitive(true)
         .size_limit(MAX_PATTERN_BYTES)
@@ -102,16 +104,24 @@ fn expand(source: &str) -> String {
 mod tests {
     use super::*;
 
-    const PLACE: Place<'static> = Place { file: "x.toml", entry: "en" };
+    const PLACE: Place<'static> = Place {
+        file: "x.toml",
+        entry: "en",
+    };
 
     #[test]
     fn macros_have_javascript_semantics() {
         let re = pattern("^{s}*{Y}{s}*{D}{s}*{T}", PLACE, "line").expect("compiles");
-        let caps = re.captures("\u{FEFF}1900\u{A0}\u{2212} two \nthree").expect("matches");
+        let caps = re
+            .captures("\u{FEFF}1900\u{A0}\u{2212} two \nthree")
+            .expect("matches");
         assert_eq!((&caps["year"], &caps["text"]), ("1900", "two "));
         assert!(!re.is_match("\u{85}1900 - x"), "U+0085 is no white space");
         assert!(!re.is_match("١٩٠٠ - x"), "only ASCII digits are digits");
-        assert!(!re.is_match("1900 - \u{2003}\n "), "the text must contain something");
+        assert!(
+            !re.is_match("1900 - \u{2003}\n "),
+            "the text must contain something"
+        );
         let re = pattern("^{Y}{TT}", PLACE, "line").expect("compiles");
         assert_eq!(&re.captures("1a\nb").expect("matches")["text"], "a\nb");
     }
@@ -120,14 +130,24 @@ mod tests {
     fn every_space_of_the_class_is_a_space_and_no_other() {
         let re = pattern("^{s}$", PLACE, "x").expect("compiles");
         for c in (0..0x1_0000_u32).filter_map(char::from_u32) {
-            assert_eq!(re.is_match(&c.to_string()), is_js_space(c), "{:04X}", u32::from(c));
+            assert_eq!(
+                re.is_match(&c.to_string()),
+                is_js_space(c),
+                "{:04X}",
+                u32::from(c)
+            );
         }
     }
 
     #[test]
     fn mistakes_name_file_entry_and_key() {
-        let error = Selector::new("ul >> li", PLACE, "items").expect_err("refused").to_string();
-        assert!(error.starts_with("x.toml: entry \"en\": items: not a CSS selector"), "{error}");
+        let error = Selector::new("ul >> li", PLACE, "items")
+            .expect_err("refused")
+            .to_string();
+        assert!(
+            error.starts_with("x.toml: entry \"en\": items: not a CSS selector"),
+            "{error}"
+        );
         let error = pattern("(", PLACE, "line").expect_err("refused").to_string();
         assert!(error.starts_with("x.toml: entry \"en\": line: "), "{error}");
         assert!(pattern("a{100000}{1,1000}", PLACE, "line").is_err(), "too large");

@@ -22,7 +22,7 @@ pub struct DayLang {
     pub(super) wikis: Wikis,
     day_page: String,
     original_day_page: String,
-    selected_page: Option<String>,
+    selected_page: String,
     first_day: Option<String>,
     selected_first_day_months: Option<Vec<u8>>,
     months: [String; 12],
@@ -54,7 +54,7 @@ struct Raw {
     domains: Domains,
     day_page: String,
     original_day_page: Option<String>,
-    selected_page: Option<String>,
+    selected_page: String,
     first_day: Option<String>,
     selected_first_day_months: Option<Vec<u8>>,
     months: [String; 12],
@@ -84,17 +84,23 @@ impl Entry for Raw {
 impl DayLang {
     /// The title of the page of a day.
     pub fn day_title(&self, day: MonthDay, compat: &Compat) -> DbTitle {
-        let page =
-            if compat.original_grammar { &self.original_day_page } else { &self.day_page };
+        let page = if compat.original_grammar {
+            &self.original_day_page
+        } else {
+            &self.day_page
+        };
         self.title(page, day, self.first_day.as_deref())
     }
 
-    /// The title of the page of selected events; `None` when the wiki has none.
-    pub fn selected_title(&self, day: MonthDay) -> Option<DbTitle> {
-        let page = self.selected_page.as_deref()?;
+    /// The title of the page of selected events.
+    pub fn selected_title(&self, day: MonthDay) -> DbTitle {
         let months = self.selected_first_day_months.as_deref();
         let special = months.is_none_or(|months| months.contains(&day.month));
-        Some(self.title(page, day, self.first_day.as_deref().filter(|_| special)))
+        self.title(
+            &self.selected_page,
+            day,
+            self.first_day.as_deref().filter(|_| special),
+        )
     }
 
     /// The ids of the headings of a list; none for the selected events.
@@ -110,11 +116,17 @@ impl DayLang {
 
     /// How items are found and read.
     pub(crate) fn grammar(&self, compat: &Compat) -> &Grammar {
-        if compat.original_grammar { &self.original } else { &self.fixed }
+        if compat.original_grammar {
+            &self.original
+        } else {
+            &self.fixed
+        }
     }
 
     fn title(&self, page: &str, day: MonthDay, first_day: Option<&str>) -> DbTitle {
-        let month = usize::from(day.month).checked_sub(1).and_then(|at| self.months.get(at));
+        let month = usize::from(day.month)
+            .checked_sub(1)
+            .and_then(|at| self.months.get(at));
         let month = month.map_or("", String::as_str);
         let number = day.day.to_string();
         let number = first_day.filter(|_| day.day == 1).unwrap_or(&number);
@@ -127,11 +139,7 @@ impl DayLang {
     }
 }
 
-pub(super) fn load(
-    file: &'static str,
-    base: &str,
-    over: Option<&str>,
-) -> Result<Vec<DayLang>, RulesError> {
+pub(super) fn load(file: &'static str, base: &str, over: Option<&str>) -> Result<Vec<DayLang>, RulesError> {
     let raw: Vec<Raw> = entries(file, base, over)?;
     raw.into_iter().map(|raw| day_lang(file, raw)).collect()
 }
@@ -194,11 +202,7 @@ fn day_lang(file: &'static str, raw: Raw) -> Result<DayLang, RulesError> {
 }
 
 /// A pattern that has what the parser reads from it.
-fn item_pattern(
-    source: &str,
-    place: Place<'_>,
-    key: &'static str,
-) -> Result<Regex, RulesError> {
+fn item_pattern(source: &str, place: Place<'_>, key: &'static str) -> Result<Regex, RulesError> {
     let regex = pattern(source, place, key)?;
     for group in ["year", "text"] {
         if !regex.capture_names().flatten().any(|name| name == group) {

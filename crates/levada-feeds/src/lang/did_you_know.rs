@@ -46,7 +46,10 @@ pub(super) fn load(
     let raw: Vec<Raw> = entries(file, base, over)?;
     raw.into_iter()
         .map(|raw| {
-            let place = Place { file, entry: &raw.lang };
+            let place = Place {
+                file,
+                entry: &raw.lang,
+            };
             Ok(DykLang {
                 items: Selector::new(&raw.items, place, "items")?,
                 pictured: pictured.get(&raw.lang).cloned(),

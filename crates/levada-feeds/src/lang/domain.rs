@@ -24,7 +24,9 @@ pub fn first_label(domain: &str) -> &str {
 pub fn pageview_project(domain: &str) -> String {
     let mut labels = domain.split('.');
     let first = labels.next().unwrap_or(domain);
-    labels.next().map_or_else(|| first.to_owned(), |second| format!("{first}.{second}"))
+    labels
+        .next()
+        .map_or_else(|| first.to_owned(), |second| format!("{first}.{second}"))
 }
 
 /// The wikis of an entry.
@@ -42,13 +44,18 @@ pub(super) struct Domains(Option<Vec<String>>);
 impl Wikis {
     pub(super) fn new(lang: &str, domains: Domains) -> Self {
         let domains = domains.0.unwrap_or_else(|| vec![format!("{lang}.wikipedia.org")]);
-        Self { lang: lang.to_owned(), domains }
+        Self {
+            lang: lang.to_owned(),
+            domains,
+        }
     }
 
     /// Whether the entry names this domain.
     pub(super) fn names(&self, domain: &str) -> bool {
         self.domains.iter().any(|known| match known.strip_prefix("*.") {
-            Some(rest) => domain.split_once('.').is_some_and(|(_, d)| d.eq_ignore_ascii_case(rest)),
+            Some(rest) => domain
+                .split_once('.')
+                .is_some_and(|(_, d)| d.eq_ignore_ascii_case(rest)),
             None => known.eq_ignore_ascii_case(domain),
         })
     }
@@ -75,14 +82,18 @@ impl Wikis {
             }
         }
         let label = first_label(domain);
-        table.iter().find(|entry| wikis(entry).lang.eq_ignore_ascii_case(label))
+        table
+            .iter()
+            .find(|entry| wikis(entry).lang.eq_ignore_ascii_case(label))
     }
 }
 
 /// Whether the domain is a sister project of Wikipedia.
 fn is_sister_project(domain: &str) -> bool {
     let rest = domain.split_once('.').map_or("", |(_, rest)| rest);
-    SISTER_PROJECTS.iter().any(|project| project.eq_ignore_ascii_case(rest))
+    SISTER_PROJECTS
+        .iter()
+        .any(|project| project.eq_ignore_ascii_case(rest))
 }
 
 #[cfg(test)]
@@ -103,9 +114,7 @@ mod tests {
             Wikis::new("en", Domains(None)),
             Wikis::new("own", Domains(Some(vec!["*.wiki.example".into()]))),
         ];
-        let find = |domain: &str, label| {
-            Wikis::find(&table, domain, label, |w| w).map(|w| w.lang.as_str())
-        };
+        let find = |domain: &str, label| Wikis::find(&table, domain, label, |w| w).map(|w| w.lang.as_str());
         assert_eq!(find("en.wikipedia.org", false), Some("en"));
         assert_eq!(find("en.wikipedia.beta.wmflabs.org", false), Some("en"));
         assert_eq!(find("en.wiktionary.org", false), None);

@@ -47,7 +47,10 @@ impl Rules {
     /// [`RulesError`]: the directory or a file can not be read, a file has an unknown name, or a
     /// table has a mistake.
     pub fn load_dir(dir: &Path) -> Result<Self, RulesError> {
-        let io = |path: &Path, source| RulesError::Io { path: path.to_owned(), source };
+        let io = |path: &Path, source| RulesError::Io {
+            path: path.to_owned(),
+            source,
+        };
         let mut sources: Vec<(String, String)> = Vec::new();
         for item in fs::read_dir(dir).map_err(|error| io(dir, error))? {
             let item = item.map_err(|error| io(dir, error))?;
@@ -64,8 +67,10 @@ impl Rules {
                 .map_err(|error| io(&path, error))?;
             sources.push((name, text));
         }
-        let sources: Vec<(&str, &str)> =
-            sources.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+        let sources: Vec<(&str, &str)> = sources
+            .iter()
+            .map(|(name, text)| (name.as_str(), text.as_str()))
+            .collect();
         Self::from_sources(&sources)
     }
 
@@ -78,12 +83,18 @@ impl Rules {
             known(name)?;
             if text.len() as u64 > MAX_FILE_BYTES {
                 let file = (*name).to_owned();
-                return Err(RulesError::TooLarge { file, max: MAX_FILE_BYTES });
+                return Err(RulesError::TooLarge {
+                    file,
+                    max: MAX_FILE_BYTES,
+                });
             }
         }
         let over = |file: &str| sources.iter().find(|(name, _)| *name == file).map(|(_, t)| *t);
         let base = |file: &str| {
-            EMBEDDED.iter().find(|(name, _)| *name == file).map_or("", |(_, text)| *text)
+            EMBEDDED
+                .iter()
+                .find(|(name, _)| *name == file)
+                .map_or("", |(_, text)| *text)
         };
 
         let pictured = news::pictured(PICTURED, base(PICTURED), over(PICTURED))?;
@@ -126,7 +137,10 @@ fn known(name: &str) -> Result<(), RulesError> {
         return Ok(());
     }
     let known: Vec<&str> = EMBEDDED.iter().map(|(known, _)| *known).collect();
-    Err(RulesError::UnknownFile { file: name.to_owned(), known: known.join(", ") })
+    Err(RulesError::UnknownFile {
+        file: name.to_owned(),
+        known: known.join(", "),
+    })
 }
 
 /// The configuration without white space, its keys in the order of the file.
@@ -135,15 +149,11 @@ fn configuration_json(text: &str) -> Result<String, RulesError> {
         file: CONFIGURATION,
         message: error.to_string(),
     };
-    let value: serde_json::Map<String, serde_json::Value> =
-        serde_json::from_str(text).map_err(syntax)?;
+    let value: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text).map_err(syntax)?;
     serde_json::to_string(&value).map_err(syntax)
 }
 
 /// Reads a table that is not by language.
-pub(super) fn whole<T: serde::de::DeserializeOwned>(
-    file: &'static str,
-    text: &str,
-) -> Result<T, RulesError> {
+pub(super) fn whole<T: serde::de::DeserializeOwned>(file: &'static str, text: &str) -> Result<T, RulesError> {
     table::read(file, text)
 }

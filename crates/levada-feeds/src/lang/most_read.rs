@@ -55,23 +55,24 @@ impl MostReadRules {
     /// Whether a title in database form is on the list of the wiki's content language or on the one
     /// that holds everywhere; compared exactly (contract §1.7).
     pub fn denies(&self, lang: &str, title: &str) -> bool {
-        [EVERYWHERE, lang].into_iter().filter_map(|key| self.deny.get(key)).any(|list| {
-            list.titles.contains(title)
-                || (!list.hashes.is_empty() && list.hashes.contains(&sha256(title)))
-        })
+        [EVERYWHERE, lang]
+            .into_iter()
+            .filter_map(|key| self.deny.get(key))
+            .any(|list| {
+                list.titles.contains(title)
+                    || (!list.hashes.is_empty() && list.hashes.contains(&sha256(title)))
+            })
     }
 
     /// Number of denied titles by language; `*` is everywhere.
     pub fn denied_count(&self, lang: &str) -> usize {
-        self.deny.get(lang).map_or(0, |list| list.titles.len() + list.hashes.len())
+        self.deny
+            .get(lang)
+            .map_or(0, |list| list.titles.len() + list.hashes.len())
     }
 }
 
-pub(super) fn load(
-    file: &'static str,
-    base: &str,
-    over: Option<&str>,
-) -> Result<MostReadRules, RulesError> {
+pub(super) fn load(file: &'static str, base: &str, over: Option<&str>) -> Result<MostReadRules, RulesError> {
     let mut raw: Raw = whole(file, base)?;
     if let Some(over) = over {
         let over: Raw = whole(file, over)?;
@@ -90,9 +91,8 @@ pub(super) fn load(
             match title.strip_prefix("sha256:") {
                 Some(hex) => {
                     let place = Place { file, entry: &lang };
-                    let hash = from_hex(hex).ok_or_else(|| {
-                        place.error("titles", format!("not 64 hex digits: {hex:?}"))
-                    })?;
+                    let hash = from_hex(hex)
+                        .ok_or_else(|| place.error("titles", format!("not 64 hex digits: {hex:?}")))?;
                     list.hashes.insert(hash);
                 }
                 None => {

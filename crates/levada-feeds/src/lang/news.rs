@@ -61,15 +61,14 @@ impl Entry for RawPictured {
     }
 }
 
-pub(super) fn pictured(
-    file: &'static str,
-    base: &str,
-    over: Option<&str>,
-) -> Result<Pictured, RulesError> {
+pub(super) fn pictured(file: &'static str, base: &str, over: Option<&str>) -> Result<Pictured, RulesError> {
     let raw: Vec<RawPictured> = entries(file, base, over)?;
     raw.into_iter()
         .map(|raw| {
-            let place = Place { file, entry: &raw.lang };
+            let place = Place {
+                file,
+                entry: &raw.lang,
+            };
             Ok((raw.lang.clone(), pattern(&raw.pattern, place, "pattern")?))
         })
         .collect()
@@ -84,7 +83,10 @@ pub(super) fn load(
     let raw: Vec<Raw> = entries(file, base, over)?;
     raw.into_iter()
         .map(|raw| {
-            let place = Place { file, entry: &raw.lang };
+            let place = Place {
+                file,
+                entry: &raw.lang,
+            };
             let topic = match raw.topic.as_str() {
                 "bold" => BOLD,
                 "link" => LINK,

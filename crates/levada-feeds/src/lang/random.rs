@@ -40,15 +40,13 @@ impl RandomRules {
     }
 }
 
-pub(super) fn load(
-    file: &'static str,
-    base: &str,
-    over: Option<&str>,
-) -> Result<RandomRules, RulesError> {
+pub(super) fn load(file: &'static str, base: &str, over: Option<&str>) -> Result<RandomRules, RulesError> {
     let raw: Vec<Raw> = entries(file, base, over)?;
     let mut rules = RandomRules::default();
     for entry in raw {
-        rules.markers.extend(entry.markers.iter().map(|marker| marker.to_lowercase()));
+        rules
+            .markers
+            .extend(entry.markers.iter().map(|marker| marker.to_lowercase()));
         if entry.original {
             rules.original.extend(entry.markers);
         }

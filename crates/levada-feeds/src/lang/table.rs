@@ -38,8 +38,10 @@ pub(super) fn entries<T: Entry + DeserializeOwned>(
 
 /// Reads TOML of a shape.
 pub(super) fn read<T: DeserializeOwned>(file: &'static str, text: &str) -> Result<T, RulesError> {
-    toml::from_str(text)
-        .map_err(|error| RulesError::Syntax { file, message: error.to_string() })
+    toml::from_str(text).map_err(|error| RulesError::Syntax {
+        file,
+        message: error.to_string(),
+    })
 }
 
 /// Entries of the same language are replaced where they stand, new ones follow, removed ones go.

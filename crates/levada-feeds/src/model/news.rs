@@ -17,12 +17,11 @@ pub struct NewsItem {
 impl NewsItem {
     /// Puts summaries in place of titles; those without one are left out (contract §2.0.6), as are
     /// those whose summary has the title of an earlier one when `distinct` is set.
-    pub fn hydrate(
-        &self,
-        lookup: &dyn Fn(&DbTitle) -> Option<Summary>,
-        distinct: bool,
-    ) -> NewsStory {
-        NewsStory { links: summaries(&self.links, lookup, distinct), story: self.story.clone() }
+    pub fn hydrate(&self, lookup: &dyn Fn(&DbTitle) -> Option<Summary>, distinct: bool) -> NewsStory {
+        NewsStory {
+            links: summaries(&self.links, lookup, distinct),
+            story: self.story.clone(),
+        }
     }
 }
 

@@ -28,8 +28,13 @@ pub enum OnThisDayKind {
 
 impl OnThisDayKind {
     /// All five, in the order of [`KeyOrder::Internal`].
-    pub const ALL: [Self; 5] =
-        [Self::Selected, Self::Events, Self::Births, Self::Deaths, Self::Holidays];
+    pub const ALL: [Self; 5] = [
+        Self::Selected,
+        Self::Events,
+        Self::Births,
+        Self::Deaths,
+        Self::Holidays,
+    ];
 
     /// The name in paths and as a JSON key.
     pub fn as_str(self) -> &'static str {
@@ -222,7 +227,11 @@ mod tests {
     use super::*;
 
     fn event(year: Option<i64>) -> Event {
-        Event { text: "x".into(), pages: Vec::new(), year }
+        Event {
+            text: "x".into(),
+            pages: Vec::new(),
+            year,
+        }
     }
 
     fn json(value: &impl Serialize) -> String {
@@ -231,9 +240,15 @@ mod tests {
 
     #[test]
     fn one_list_is_an_object_with_one_key_and_holidays_have_no_year() {
-        let one = OnThisDayOne { kind: OnThisDayKind::Holidays, items: vec![event(None)] };
+        let one = OnThisDayOne {
+            kind: OnThisDayKind::Holidays,
+            items: vec![event(None)],
+        };
         assert_eq!(json(&one), r#"{"holidays":[{"text":"x","pages":[]}]}"#);
-        let one = OnThisDayOne { kind: OnThisDayKind::Births, items: vec![event(Some(-58))] };
+        let one = OnThisDayOne {
+            kind: OnThisDayKind::Births,
+            items: vec![event(Some(-58))],
+        };
         assert_eq!(json(&one), r#"{"births":[{"text":"x","pages":[],"year":-58}]}"#);
     }
 
@@ -249,7 +264,10 @@ mod tests {
         );
         all.order = KeyOrder::Public;
         all.set(OnThisDayKind::Deaths, None);
-        assert_eq!(json(&all), r#"{"selected":[],"births":[],"events":[],"holidays":[]}"#);
+        assert_eq!(
+            json(&all),
+            r#"{"selected":[],"births":[],"events":[],"holidays":[]}"#
+        );
         all.failed_as_object = true;
         assert_eq!(
             json(&all),

@@ -27,7 +27,9 @@ struct Item {
 impl RandomTitle {
     /// The answer for a title.
     pub fn new(title: DbTitle) -> Self {
-        Self { items: [Item { title }] }
+        Self {
+            items: [Item { title }],
+        }
     }
 
     /// The title.

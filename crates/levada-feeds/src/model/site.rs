@@ -71,7 +71,15 @@ impl Default for Siteinfo {
     fn default() -> Self {
         let namespaces = CANONICAL_NAMESPACES.iter().map(|&(id, name)| {
             let canonical = (id != 0).then(|| name.to_owned());
-            (id, Namespace { id, name: name.to_owned(), canonical, case_sensitive: false })
+            (
+                id,
+                Namespace {
+                    id,
+                    name: name.to_owned(),
+                    canonical,
+                    case_sensitive: false,
+                },
+            )
         });
         Self {
             main_page: "Main Page".into(),
@@ -94,7 +102,10 @@ impl Siteinfo {
         let answer: Value = serde_json::from_slice(body).ok()?;
         let query = answer.get("query")?;
         let general = query.get("general")?;
-        let mut site = Self { lang: text(general, "lang")?, ..Self::default() };
+        let mut site = Self {
+            lang: text(general, "lang")?,
+            ..Self::default()
+        };
         if let Some(main_page) = text(general, "mainpage") {
             site.main_page = main_page;
         }
@@ -114,9 +125,10 @@ impl Siteinfo {
             site.namespace_aliases = aliases.iter().filter_map(alias).collect();
         }
         let special = query.get("specialpagealiases").and_then(Value::as_array);
-        let feed_item = special.into_iter().flatten().find(|page| {
-            page.get("realname").and_then(Value::as_str) == Some("FeedItem")
-        });
+        let feed_item = special
+            .into_iter()
+            .flatten()
+            .find(|page| page.get("realname").and_then(Value::as_str) == Some("FeedItem"));
         let first = feed_item.and_then(|page| page.get("aliases")?.get(0)?.as_str());
         if let Some(first) = first {
             site.feed_item_alias = first.to_owned();
@@ -132,10 +144,13 @@ impl Siteinfo {
             return None;
         }
         let is = |known: &str| known.to_lowercase() == wanted;
-        let named = self.namespaces.values().find(|ns| {
-            ns.id != 0 && (is(&ns.name) || ns.canonical.as_deref().is_some_and(is))
-        });
-        named.map(|ns| ns.id).or_else(|| self.namespace_aliases.get(wanted).copied())
+        let named = self
+            .namespaces
+            .values()
+            .find(|ns| ns.id != 0 && (is(&ns.name) || ns.canonical.as_deref().is_some_and(is)));
+        named
+            .map(|ns| ns.id)
+            .or_else(|| self.namespace_aliases.get(wanted).copied())
     }
 }
 
@@ -150,7 +165,15 @@ fn namespace(value: &Value) -> Option<(i64, Namespace)> {
     let name = text(value, "name").or_else(|| text(value, "*"))?;
     let canonical = text(value, "canonical");
     let case_sensitive = value.get("case").and_then(Value::as_str) == Some("case-sensitive");
-    Some((id, Namespace { id, name, canonical, case_sensitive }))
+    Some((
+        id,
+        Namespace {
+            id,
+            name,
+            canonical,
+            case_sensitive,
+        },
+    ))
 }
 
 /// An alias; its name is under `alias` in format 2 and under `*` in format 1.
@@ -172,7 +195,10 @@ mod tests {
             "namespacealiases":[{"id":6,"alias":"Bild"}],
             "specialpagealiases":[{"realname":"X","aliases":["Y"]},{"realname":"FeedItem","aliases":["Feedelement","FeedItem"]}]}}"#;
         let site = Siteinfo::from_json(body.as_bytes()).expect("siteinfo");
-        assert_eq!((site.lang.as_str(), site.feed_item_alias.as_str()), ("de", "Feedelement"));
+        assert_eq!(
+            (site.lang.as_str(), site.feed_item_alias.as_str()),
+            ("de", "Feedelement")
+        );
         assert!(site.variants.is_empty());
         assert_eq!(site.namespace_named("BILD"), Some(6));
         assert_eq!(site.namespace_named("file"), Some(6));
@@ -182,7 +208,12 @@ mod tests {
 
     #[test]
     fn an_answer_without_a_language_is_not_siteinfo() {
-        for body in ["", "{}", r#"{"error":{"code":"x"}}"#, r#"{"query":{"general":{}}}"#] {
+        for body in [
+            "",
+            "{}",
+            r#"{"error":{"code":"x"}}"#,
+            r#"{"query":{"general":{}}}"#,
+        ] {
             assert_eq!(Siteinfo::from_json(body.as_bytes()), None, "{body}");
         }
     }

@@ -8,7 +8,9 @@ pub fn static_hash(body: &str) -> i64 {
         // |hash| < 2^53 would be needed for the original's doubles to be exact; each step adds at
         // most 2^31 + 2^16 to a value whose sign alternates, and bodies are small. Wrapping keeps
         // the function total for any input.
-        i64::from(shifted).wrapping_sub(hash).wrapping_add(i64::from(unit))
+        i64::from(shifted)
+            .wrapping_sub(hash)
+            .wrapping_add(i64::from(unit))
     })
 }
 

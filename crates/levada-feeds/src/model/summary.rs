@@ -75,30 +75,39 @@ impl Summary {
         Self::edited(map, title, normalized)
     }
 
-    fn edited(
-        map: Map<String, Value>,
-        title: DbTitle,
-        normalized: String,
-    ) -> Result<Self, SummaryError> {
-        let canonical = map.get("titles").and_then(|t| t.get("canonical")).and_then(Value::as_str);
+    fn edited(map: Map<String, Value>, title: DbTitle, normalized: String) -> Result<Self, SummaryError> {
+        let canonical = map
+            .get("titles")
+            .and_then(|t| t.get("canonical"))
+            .and_then(Value::as_str);
         let canonical = canonical.map(DbTitle::new);
-        let namespace = map.get("namespace").and_then(|n| n.get("id")).and_then(Value::as_i64);
+        let namespace = map
+            .get("namespace")
+            .and_then(|n| n.get("id"))
+            .and_then(Value::as_i64);
         let json = to_raw_value(&map)?;
-        Ok(Self(Arc::new(Inner { json, title, normalized, canonical, namespace })))
+        Ok(Self(Arc::new(Inner {
+            json,
+            title,
+            normalized,
+            canonical,
+            namespace,
+        })))
     }
 
     /// The summary with `thumbnail` and `originalimage` replaced, each where it stood
     /// (contract §2.1.5).
     pub fn with_images(&self, images: &PageImages) -> Self {
         let mut map = self.to_map();
-        for (key, image) in [("thumbnail", &images.thumbnail), ("originalimage", &images.original)]
-        {
+        for (key, image) in [
+            ("thumbnail", &images.thumbnail),
+            ("originalimage", &images.original),
+        ] {
             if let Ok(value) = serde_json::to_value(image) {
                 map.insert(key.into(), value);
             }
         }
-        Self::edited(map, self.0.title.clone(), self.0.normalized.clone())
-            .unwrap_or_else(|_| self.clone())
+        Self::edited(map, self.0.title.clone(), self.0.normalized.clone()).unwrap_or_else(|_| self.clone())
     }
 
     /// The edited JSON text.
@@ -152,7 +161,10 @@ mod tests {
             r#"{"type":"standard","title":"Statue_of_Liberty","n":-74.04444444,"titles":{"canonical":"Statue_of_Liberty"},"namespace":{"id":0,"text":""},"normalizedtitle":"Statue of Liberty"}"#
         );
         assert_eq!(summary.namespace_id(), Some(0));
-        assert_eq!(summary.canonical().map(DbTitle::as_str), Some("Statue_of_Liberty"));
+        assert_eq!(
+            summary.canonical().map(DbTitle::as_str),
+            Some("Statue_of_Liberty")
+        );
         let stored = Summary::from_stored(summary.as_json().as_bytes()).expect("a summary");
         assert_eq!(stored.as_json(), summary.as_json());
         assert_eq!(stored.normalized_title(), "Statue of Liberty");
@@ -167,10 +179,17 @@ mod tests {
 
     #[test]
     fn case_26_images_are_replaced_where_they_stand() {
-        let summary = Summary::from_json(br#"{"title":"A b","thumbnail":{"source":"x"},"z":1}"#)
-            .expect("a summary");
-        let file = |w| ImageFile { source: "https://i/x.jpg".into(), width: Some(w), height: Some(2) };
-        let with = summary.with_images(&PageImages { thumbnail: file(960), original: file(4000) });
+        let summary =
+            Summary::from_json(br#"{"title":"A b","thumbnail":{"source":"x"},"z":1}"#).expect("a summary");
+        let file = |w| ImageFile {
+            source: "https://i/x.jpg".into(),
+            width: Some(w),
+            height: Some(2),
+        };
+        let with = summary.with_images(&PageImages {
+            thumbnail: file(960),
+            original: file(4000),
+        });
         assert_eq!(
             with.as_json(),
             r#"{"title":"A_b","thumbnail":{"source":"https://i/x.jpg","width":960,"height":2},"z":1,"normalizedtitle":"A b","originalimage":{"source":"https://i/x.jpg","width":4000,"height":2}}"#

@@ -27,7 +27,11 @@ impl DbTitle {
     /// A title as it stands, spaces turned into underscores.
     pub fn new(title: impl Into<String>) -> Self {
         let title = title.into();
-        Self(if title.contains(' ') { title.replace(' ', "_") } else { title })
+        Self(if title.contains(' ') {
+            title.replace(' ', "_")
+        } else {
+            title
+        })
     }
 
     /// The database form.

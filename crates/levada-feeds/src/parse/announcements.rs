@@ -22,29 +22,30 @@ const LEGACY_MAX: &str = "6.1.0";
 /// about to.
 pub fn build(rules: &Rules, domain: &str, now: Timestamp, compat: Compat) -> Announcements {
     let active = rules.campaigns().iter().filter(|campaign| {
-        let listed = campaign.active_wikis.iter().any(|wiki| wiki.eq_ignore_ascii_case(domain));
+        let listed = campaign
+            .active_wikis
+            .iter()
+            .any(|wiki| wiki.eq_ignore_ascii_case(domain));
         let soon = now.saturating_add(LEAD).is_ok_and(|soon| campaign.start <= soon);
         listed && now <= campaign.end && (soon || compat.announce_early)
     });
     let announce = active.flat_map(|campaign| {
         campaign.items.iter().flat_map(move |item| {
-            item.platforms.iter().map(move |platform| announcement(campaign, item, platform, domain))
+            item.platforms
+                .iter()
+                .map(move |platform| announcement(campaign, item, platform, domain))
         })
     });
-    Announcements { announce: announce.collect() }
+    Announcements {
+        announce: announce.collect(),
+    }
 }
 
-fn announcement(
-    campaign: &Campaign,
-    item: &CampaignItem,
-    platform: &str,
-    domain: &str,
-) -> Announcement {
+fn announcement(campaign: &Campaign, item: &CampaignItem, platform: &str, domain: &str) -> Announcement {
     let legacy = platform == LEGACY_IOS;
     let id = format!("{}{}{}", campaign.id_prefix, platform_code(platform), item.suffix);
-    let version = |given: &Option<String>, default: &str| {
-        given.clone().or_else(|| legacy.then(|| default.to_owned()))
-    };
+    let version =
+        |given: &Option<String>, default: &str| given.clone().or_else(|| legacy.then(|| default.to_owned()));
     let caption = item.caption_html.clone();
     Announcement {
         kind: campaign.kind.clone(),
@@ -56,8 +57,16 @@ fn announcement(
         countries: item.countries.clone(),
         border: item.border,
         placement: item.placement.clone(),
-        text: if legacy { plain(&item.text) } else { item.text.clone() },
-        caption_html: if legacy { caption.map(|html| format!("<p>{html}</p>")) } else { caption },
+        text: if legacy {
+            plain(&item.text)
+        } else {
+            item.text.clone()
+        },
+        caption_html: if legacy {
+            caption.map(|html| format!("<p>{html}</p>"))
+        } else {
+            caption
+        },
         negative_text: item.negative_text.clone(),
         action: item.action.clone(),
         min_version: version(&item.min_version, LEGACY_MIN),
@@ -81,8 +90,8 @@ fn platform_code(platform: &str) -> String {
 
 /// HTML as plain text: line breaks kept, tags removed, no-break spaces as spaces.
 fn plain(html: &str) -> String {
-    let broken = ["<br/>", "<br />", "<br>"].iter().fold(html.to_owned(), |text, tag| {
-        text.replace(tag, "\n")
-    });
+    let broken = ["<br/>", "<br />", "<br>"]
+        .iter()
+        .fold(html.to_owned(), |text, tag| text.replace(tag, "\n"));
     strip_tags(&broken).replace("&nbsp;", " ")
 }

@@ -11,21 +11,22 @@ use crate::note::{Note, NoteKind, Notes};
 pub const MAX_ITEMS: usize = 100;
 
 /// The items of a page, with absolute links.
-pub fn parse(
-    html: &str,
-    rules: &DykLang,
-    domain: &str,
-    compat: Compat,
-) -> (Vec<DykItem>, Vec<Note>) {
+pub fn parse(html: &str, rules: &DykLang, domain: &str, compat: Compat) -> (Vec<DykItem>, Vec<Note>) {
     let mut notes = Notes::new();
     let document = document(html, &mut notes);
     let elements = select(&document, &rules.items);
     if elements.is_empty() {
         notes.add(NoteKind::NothingMatched, rules.items.css());
     }
-    let base = Base { domain, page: &rules.page };
-    let style =
-        if compat.original_dyk_links { Style::OriginalLinks(base) } else { Style::Clean(base) };
+    let base = Base {
+        domain,
+        page: &rules.page,
+    };
+    let style = if compat.original_dyk_links {
+        Style::OriginalLinks(base)
+    } else {
+        Style::Clean(base)
+    };
     let remove = |html| pictured::remove(html, rules.pictured.as_ref(), !compat.raw_html);
     let mut items = Vec::with_capacity(elements.len().min(MAX_ITEMS));
     for element in elements {

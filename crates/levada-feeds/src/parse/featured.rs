@@ -47,7 +47,11 @@ fn linked_title(html: &str, notes: &mut Notes) -> Option<String> {
 
 /// The matched anchor, or the one around the matched bold element.
 fn anchor_of(found: NodeRef<'_>) -> Option<NodeRef<'_>> {
-    if is(&found, "a") { Some(found) } else { found.parent() }
+    if is(&found, "a") {
+        Some(found)
+    } else {
+        found.parent()
+    }
 }
 
 #[derive(Deserialize)]
@@ -71,7 +75,10 @@ struct Page {
 pub fn page_images(body: &[u8]) -> Option<PageImages> {
     let answer: Answer = serde_json::from_slice(body).ok()?;
     let page = answer.query.pages.into_iter().next()?;
-    Some(PageImages { thumbnail: secure(page.thumbnail?), original: secure(page.original?) })
+    Some(PageImages {
+        thumbnail: secure(page.thumbnail?),
+        original: secure(page.original?),
+    })
 }
 
 fn secure(mut image: ImageFile) -> ImageFile {

@@ -13,7 +13,10 @@ pub const MAX_HTML_BYTES: usize = 4 << 20;
 pub(super) fn document(html: &str, notes: &mut Notes) -> Document {
     let read = cut(html, MAX_HTML_BYTES);
     if read.len() < html.len() {
-        notes.add(NoteKind::HtmlTruncated, format!("{} of {} bytes read", read.len(), html.len()));
+        notes.add(
+            NoteKind::HtmlTruncated,
+            format!("{} of {} bytes read", read.len(), html.len()),
+        );
     }
     Document::from(read)
 }
@@ -26,7 +29,10 @@ pub(super) fn select<'a>(document: &'a Document, selector: &Selector) -> Vec<Nod
 /// The descendants of an element that a selector matches, in document order. As with
 /// `querySelectorAll`, ancestors of the element take part in the matching.
 pub(super) fn select_in<'a>(node: NodeRef<'a>, selector: &Selector) -> Vec<NodeRef<'a>> {
-    dom_query::Selection::from(node).select_matcher(selector.matcher()).nodes().to_vec()
+    dom_query::Selection::from(node)
+        .select_matcher(selector.matcher())
+        .nodes()
+        .to_vec()
 }
 
 /// Whether to look at the children of a node.
@@ -106,7 +112,8 @@ mod tests {
         let body = doc.body().expect("a body");
         let (mut entered, mut left) = (Vec::new(), Vec::new());
         let name = |node: NodeRef<'_>| {
-            node.node_name().map_or_else(|| node.text().to_string(), |n| n.to_string())
+            node.node_name()
+                .map_or_else(|| node.text().to_string(), |n| n.to_string())
         };
         walk(
             body,

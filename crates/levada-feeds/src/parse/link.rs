@@ -46,7 +46,11 @@ impl Links<'_> {
 
     /// The title by the better rules: decoded, normalised, an article's.
     fn article(&self, target: &str, is_href: bool, notes: &mut Notes) -> Option<DbTitle> {
-        let Some(title) = (if is_href { page_of(target) } else { Some(target.into()) }) else {
+        let Some(title) = (if is_href {
+            page_of(target)
+        } else {
+            Some(target.into())
+        }) else {
             notes.add(NoteKind::LinkDropped, target);
             return None;
         };
@@ -67,8 +71,11 @@ impl Links<'_> {
 
 /// The title as the original takes it: no decoding, no rules.
 fn original_title(target: &str, is_href: bool) -> &str {
-    let target =
-        if is_href { target.strip_prefix("./").unwrap_or(target) } else { target };
+    let target = if is_href {
+        target.strip_prefix("./").unwrap_or(target)
+    } else {
+        target
+    };
     target.split('#').next().unwrap_or(target)
 }
 
@@ -87,7 +94,10 @@ fn page_of(href: &str) -> Option<String> {
     if target.is_empty() {
         return None;
     }
-    percent_decode_str(target).decode_utf8().ok().map(std::borrow::Cow::into_owned)
+    percent_decode_str(target)
+        .decode_utf8()
+        .ok()
+        .map(std::borrow::Cow::into_owned)
 }
 
 /// Whether the anchor leads to a page that does not exist.
@@ -97,7 +107,9 @@ pub(super) fn is_red(anchor: &NodeRef<'_>) -> bool {
 
 /// Whether the anchor belongs to a footnote: its parent or grandparent has the class `reference`.
 pub(super) fn is_reference(anchor: &NodeRef<'_>) -> bool {
-    anchor.ancestors_it(Some(2)).any(|node| node.is_element() && node.has_class("reference"))
+    anchor
+        .ancestors_it(Some(2))
+        .any(|node| node.is_element() && node.has_class("reference"))
 }
 
 /// Whether the node is an anchor.
@@ -131,8 +143,16 @@ mod tests {
         check(r#"<a href="./%FF">"#, None, Some("%FF"));
         check(r#"<a href="/wiki/1987">"#, Some("1987"), Some("/wiki/1987"));
         check(r#"<a href="Foo">"#, Some("Foo"), Some("Foo"));
-        check(r#"<a href="./Foo?action=edit&amp;redlink=1">"#, Some("Foo"), Some("Foo?action=edit&redlink=1"));
-        check(r#"<a href="./你" data-mw-variant-orig="妳#x">"#, Some("妳"), Some("妳"));
+        check(
+            r#"<a href="./Foo?action=edit&amp;redlink=1">"#,
+            Some("Foo"),
+            Some("Foo?action=edit&redlink=1"),
+        );
+        check(
+            r#"<a href="./你" data-mw-variant-orig="妳#x">"#,
+            Some("妳"),
+            Some("妳"),
+        );
     }
 
     #[test]
@@ -142,7 +162,11 @@ mod tests {
         check(r#"<a href="https://x.org/y">"#, None, Some("https://x.org/y"));
         check(r#"<a href="./File:X.jpg">"#, None, Some("File:X.jpg"));
         check(r#"<a href="./Special:Search">"#, None, Some("Special:Search"));
-        check(r#"<a href="/w/index.php?title=X">"#, None, Some("/w/index.php?title=X"));
+        check(
+            r#"<a href="/w/index.php?title=X">"#,
+            None,
+            Some("/w/index.php?title=X"),
+        );
         check(r#"<a href="./a%7Cb">"#, None, Some("a%7Cb"));
         check("<a>", None, None);
         check(r#"<a href="">"#, None, None);
@@ -153,7 +177,10 @@ mod tests {
         let site = Siteinfo::default();
         let doc = document("<a>x</a>", &mut Notes::new());
         let mut notes = Notes::new();
-        let links = Links { site: &site, compat: Compat::FIXED };
+        let links = Links {
+            site: &site,
+            compat: Compat::FIXED,
+        };
         assert_eq!(links.title(&doc.select_single("a").nodes()[0], &mut notes), None);
         assert_eq!(original_error(&notes.finish()), Some(OriginalError::TypeError));
     }

@@ -7,9 +7,7 @@ use serde_json::Value;
 
 use super::title::{TitleError, normalize};
 use crate::lang::Rules;
-use crate::model::{
-    DbTitle, MostRead, MostReadArticle, Siteinfo, Summary, TopRow, ViewDay,
-};
+use crate::model::{DbTitle, MostRead, MostReadArticle, Siteinfo, Summary, TopRow, ViewDay};
 use crate::note::{Note, NoteKind, Notes, OriginalError};
 
 /// Most days of a view history that are kept; five are asked for.
@@ -92,8 +90,8 @@ pub fn select(top: &TopDay, rules: &Rules, site: &Siteinfo) -> (Vec<TopRow>, Vec
                 format!("{error}: {article}"),
             ),
             Ok(title) => {
-                let denied = most_read.denies(&site.lang, title.db.as_str())
-                    || most_read.denies(&site.lang, article);
+                let denied =
+                    most_read.denies(&site.lang, title.db.as_str()) || most_read.denies(&site.lang, article);
                 if title.ns != 0 || denied {
                     notes.add(NoteKind::RowFiltered, article);
                 } else {
@@ -120,12 +118,22 @@ struct HistoryItem {
 pub fn parse_history(body: &[u8]) -> Option<Vec<ViewDay>> {
     let answer: HistoryAnswer = serde_json::from_slice(body).ok()?;
     let days = answer.items.into_iter().take(MAX_HISTORY_DAYS);
-    Some(days.filter_map(|item| Some(ViewDay { date: wire_date(&item.timestamp)?, views: item.views })).collect())
+    Some(
+        days.filter_map(|item| {
+            Some(ViewDay {
+                date: wire_date(&item.timestamp)?,
+                views: item.views,
+            })
+        })
+        .collect(),
+    )
 }
 
 /// `2016042900` as `2016-04-29Z`.
 fn wire_date(timestamp: &str) -> Option<String> {
-    let digits = timestamp.get(..8).filter(|d| d.bytes().all(|b| b.is_ascii_digit()))?;
+    let digits = timestamp
+        .get(..8)
+        .filter(|d| d.bytes().all(|b| b.is_ascii_digit()))?;
     Some(format!("{}-{}-{}Z", &digits[..4], &digits[4..6], &digits[6..]))
 }
 
@@ -170,16 +178,17 @@ pub fn merge(
         }
         keep
     });
-    (MostRead { date: top.date.clone(), articles }, notes.finish())
+    (
+        MostRead {
+            date: top.date.clone(),
+            articles,
+        },
+        notes.finish(),
+    )
 }
 
 /// Adds the views of another row of the same page, day by day where both have the day.
-fn add(
-    article: &mut MostReadArticle,
-    views: u64,
-    history: Option<Vec<ViewDay>>,
-    notes: &mut Notes,
-) {
+fn add(article: &mut MostReadArticle, views: u64, history: Option<Vec<ViewDay>>, notes: &mut Notes) {
     article.views = article.views.saturating_add(views);
     match (&mut article.view_history, history) {
         (Some(known), Some(other)) => {

@@ -18,8 +18,7 @@ pub const MAX_STORIES: usize = 50;
 /// Most links that are followed per story; wikis have up to about 15.
 pub const MAX_LINKS: usize = 100;
 
-static LINK: LazyLock<Selector> =
-    LazyLock::new(|| Selector::fixed(r#"a[rel="mw:WikiLink"]:not(.new)"#));
+static LINK: LazyLock<Selector> = LazyLock::new(|| Selector::fixed(r#"a[rel="mw:WikiLink"]:not(.new)"#));
 
 /// The news stories of a page: those with HTML and at least one link to an existing page.
 pub fn parse(
@@ -35,7 +34,10 @@ pub fn parse(
     if headlines.is_empty() {
         notes.add(NoteKind::NothingMatched, rules.headlines.css());
     }
-    let base = Base { domain, page: &rules.page };
+    let base = Base {
+        domain,
+        page: &rules.page,
+    };
     let mut stories = Vec::with_capacity(headlines.len().min(MAX_STORIES));
     for headline in headlines {
         if stories.len() == MAX_STORIES {
@@ -54,12 +56,7 @@ pub fn parse(
 }
 
 /// Distinct titles that a headline links to, that of the topic first.
-fn links(
-    headline: NodeRef<'_>,
-    rules: &NewsLang,
-    links: Links<'_>,
-    notes: &mut Notes,
-) -> Vec<DbTitle> {
+fn links(headline: NodeRef<'_>, rules: &NewsLang, links: Links<'_>, notes: &mut Notes) -> Vec<DbTitle> {
     let mut titles: Vec<DbTitle> = Vec::new();
     for anchor in select_in(headline, &LINK) {
         let Some(title) = links.title(&anchor, notes) else {
@@ -86,13 +83,24 @@ fn links(
 
 /// The HTML of a headline without floating images and the remark "(pictured)".
 fn story(headline: NodeRef<'_>, rules: &NewsLang, base: Base<'_>, compat: Compat) -> String {
-    let style = if compat.raw_html { Style::Raw } else { Style::Clean(base) };
+    let style = if compat.raw_html {
+        Style::Raw
+    } else {
+        Style::Clean(base)
+    };
     let html = inner_html(headline, style, is_floating);
     let html = pictured::remove(html, rules.pictured.as_ref(), !compat.raw_html);
-    if compat.raw_html { html } else { html.trim().to_owned() }
+    if compat.raw_html {
+        html
+    } else {
+        html.trim().to_owned()
+    }
 }
 
 /// Whether the node is `span[style^="float:right"]`.
 fn is_floating(node: &NodeRef<'_>) -> bool {
-    is(node, "span") && node.attr("style").is_some_and(|style| style.starts_with("float:right"))
+    is(node, "span")
+        && node
+            .attr("style")
+            .is_some_and(|style| style.starts_with("float:right"))
 }

@@ -24,12 +24,7 @@ pub const MAX_PAGES: usize = 50;
 
 /// The four lists of a day page, read in one pass. Births, deaths and events are sorted by year,
 /// latest first, and keep the order of the page within a year; holidays keep it altogether.
-pub fn parse_day(
-    html: &str,
-    rules: &DayLang,
-    site: &Siteinfo,
-    compat: Compat,
-) -> (DayPage, Vec<Note>) {
+pub fn parse_day(html: &str, rules: &DayLang, site: &Siteinfo, compat: Compat) -> (DayPage, Vec<Note>) {
     let mut notes = Notes::new();
     let document = document(html, &mut notes);
     let reader = Reader::new(rules.grammar(&compat), compat);
@@ -82,7 +77,11 @@ pub fn parse_selected(
             notes.add(NoteKind::LimitReached, format!("{MAX_ITEMS} items"));
             break;
         }
-        let parts = if grammar.selected_lines { lines_of(element) } else { Vec::new() };
+        let parts = if grammar.selected_lines {
+            lines_of(element)
+        } else {
+            Vec::new()
+        };
         if parts.len() > 1 {
             for part in parts {
                 push_line(&part, &reader, links, &mut events, &mut notes);
@@ -114,7 +113,11 @@ fn dated(
 ) -> Option<DayEvent> {
     let item = item?;
     let pages = pages(element, Some(&item), reader, links, notes);
-    Some(DayEvent { text: item.text, pages, year: Some(item.year) })
+    Some(DayEvent {
+        text: item.text,
+        pages,
+        year: Some(item.year),
+    })
 }
 
 /// A holiday: the whole text, no year.
@@ -129,7 +132,11 @@ fn holiday(
     if text.is_empty() {
         return None;
     }
-    Some(DayEvent { text, pages: pages(element, None, reader, links, notes), year: None })
+    Some(DayEvent {
+        text,
+        pages: pages(element, None, reader, links, notes),
+        year: None,
+    })
 }
 
 /// A line of an element whose items are lines: its text and its links.
@@ -140,12 +147,18 @@ struct Part<'a> {
 
 /// The lines of an element, divided at its line breaks.
 fn lines_of(element: NodeRef<'_>) -> Vec<Part<'_>> {
-    let mut parts = vec![Part { text: String::new(), anchors: Vec::new() }];
+    let mut parts = vec![Part {
+        text: String::new(),
+        anchors: Vec::new(),
+    }];
     walk(
         element,
         |node| {
             if is(&node, "br") {
-                parts.push(Part { text: String::new(), anchors: Vec::new() });
+                parts.push(Part {
+                    text: String::new(),
+                    anchors: Vec::new(),
+                });
             } else if let Some(part) = parts.last_mut() {
                 if node.is_text() {
                     part.text.push_str(&node.text());
@@ -174,5 +187,9 @@ fn push_line(
         return;
     };
     let pages = pages::of_anchors(&part.anchors, Some(&item), reader, links, notes);
-    events.push(DayEvent { text: item.text, pages, year: Some(item.year) });
+    events.push(DayEvent {
+        text: item.text,
+        pages,
+        year: Some(item.year),
+    });
 }

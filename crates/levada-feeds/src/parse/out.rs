@@ -12,13 +12,20 @@ use super::html::{Step, is, is_style, walk};
 
 /// Elements without content and end tag.
 const VOID: [&str; 18] = [
-    "area", "base", "basefont", "bgsound", "br", "col", "embed", "frame", "hr", "img", "input",
-    "keygen", "link", "meta", "param", "source", "track", "wbr",
+    "area", "base", "basefont", "bgsound", "br", "col", "embed", "frame", "hr", "img", "input", "keygen",
+    "link", "meta", "param", "source", "track", "wbr",
 ];
 
 /// Elements whose text is written as it is.
-const RAW_TEXT: [&str; 7] =
-    ["style", "script", "xmp", "iframe", "noembed", "noframes", "plaintext"];
+const RAW_TEXT: [&str; 7] = [
+    "style",
+    "script",
+    "xmp",
+    "iframe",
+    "noembed",
+    "noframes",
+    "plaintext",
+];
 
 /// Attributes that mean something only to Parsoid.
 const GENERATED: [&str; 5] = ["about", "data-mw", "data-parsoid", "data-mw-section-id", "typeof"];
@@ -44,11 +51,7 @@ pub(super) enum Style<'a> {
 }
 
 /// The HTML of the children of a node, without the elements for which `skip` holds.
-pub(super) fn inner_html(
-    root: NodeRef<'_>,
-    style: Style<'_>,
-    skip: impl Fn(&NodeRef<'_>) -> bool,
-) -> String {
+pub(super) fn inner_html(root: NodeRef<'_>, style: Style<'_>, skip: impl Fn(&NodeRef<'_>) -> bool) -> String {
     let out = std::cell::RefCell::new(String::new());
     let clean = matches!(style, Style::Clean(_));
     walk(
@@ -56,11 +59,16 @@ pub(super) fn inner_html(
         |node| {
             let mut out = out.borrow_mut();
             if node.is_text() {
-                let raw = node.parent().and_then(|p| p.node_name()).is_some_and(|name| {
-                    RAW_TEXT.contains(&name.as_ref())
-                });
+                let raw = node
+                    .parent()
+                    .and_then(|p| p.node_name())
+                    .is_some_and(|name| RAW_TEXT.contains(&name.as_ref()));
                 let text = node.text();
-                if raw { out.push_str(&text) } else { escape(&text, false, &mut out) }
+                if raw {
+                    out.push_str(&text)
+                } else {
+                    escape(&text, false, &mut out)
+                }
                 return Step::Over;
             }
             if node.is_comment() {
@@ -74,7 +82,11 @@ pub(super) fn inner_html(
                 return Step::Over;
             }
             open(&node, &name, style, &mut out);
-            if VOID.contains(&name.as_ref()) { Step::Over } else { Step::Into }
+            if VOID.contains(&name.as_ref()) {
+                Step::Over
+            } else {
+                Step::Into
+            }
         },
         |node| {
             if let Some(name) = node.node_name() {
@@ -168,8 +180,19 @@ pub(super) fn has_scheme(target: &str) -> bool {
         return false;
     };
     let formed = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-        && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'));
-    let named = ["mailto", "tel", "sms", "data", "javascript", "geo", "urn", "bitcoin"];
+        && scheme
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'));
+    let named = [
+        "mailto",
+        "tel",
+        "sms",
+        "data",
+        "javascript",
+        "geo",
+        "urn",
+        "bitcoin",
+    ];
     formed && (rest.starts_with("//") || named.iter().any(|n| n.eq_ignore_ascii_case(scheme)))
 }
 
@@ -193,7 +216,10 @@ mod tests {
     use crate::note::Notes;
     use crate::parse::html::document;
 
-    const BASE: Base<'static> = Base { domain: "en.wikipedia.org", page: "Template:In the news" };
+    const BASE: Base<'static> = Base {
+        domain: "en.wikipedia.org",
+        page: "Template:In the news",
+    };
 
     fn check(html: &str, style: Style<'_>, expected: &str) {
         let doc = document(&format!("<body>{html}</body>"), &mut Notes::new());

@@ -11,8 +11,7 @@ use super::strip::strip_tags;
 use crate::date::FeedDate;
 use crate::lang::{Selector, first_label, js_trim};
 use crate::model::{
-    Artist, FeaturedImage, ImageFile, LangText, License, PictureEntity, PictureFile, PictureText,
-    Structured,
+    Artist, FeaturedImage, ImageFile, LangText, License, PictureEntity, PictureFile, PictureText, Structured,
 };
 use crate::note::{Note, NoteKind, Notes, OriginalError};
 
@@ -25,8 +24,7 @@ const FALLBACK: &str = "en";
 /// The key in an object of values by language that is not a language.
 const TYPE_KEY: &str = "_type";
 
-static DESCRIPTION: LazyLock<Selector> =
-    LazyLock::new(|| Selector::fixed(".description[class*=lang-]"));
+static DESCRIPTION: LazyLock<Selector> = LazyLock::new(|| Selector::fixed(".description[class*=lang-]"));
 
 /// The template that names the picture of a day.
 pub fn template_title(date: FeedDate) -> String {
@@ -67,15 +65,27 @@ pub fn parse_query(body: &[u8]) -> (PictureQuery, Vec<Note>) {
             return (PictureQuery::NoTemplate, notes.finish());
         }
     };
-    let page = answer.get("query").and_then(|query| query.get("pages")).and_then(first);
+    let page = answer
+        .get("query")
+        .and_then(|query| query.get("pages"))
+        .and_then(first);
     let Some(page) = page else {
-        notes.add_original(NoteKind::NotFound, OriginalError::TypeError, "no query in the answer");
+        notes.add_original(
+            NoteKind::NotFound,
+            OriginalError::TypeError,
+            "no query in the answer",
+        );
         return (PictureQuery::NoTemplate, notes.finish());
     };
-    let missing = page.get("missing").is_some_and(|missing| *missing != Value::Bool(false));
+    let missing = page
+        .get("missing")
+        .is_some_and(|missing| *missing != Value::Bool(false));
     let found = page.get("pageid").and_then(Value::as_u64).filter(|_| !missing);
     let (Some(page_id), Some(title)) = (found, string(page, "title")) else {
-        notes.add(NoteKind::NotFound, page.get("title").map(Value::to_string).unwrap_or_default());
+        notes.add(
+            NoteKind::NotFound,
+            page.get("title").map(Value::to_string).unwrap_or_default(),
+        );
         return (PictureQuery::Missing, notes.finish());
     };
     let info = page.get("imageinfo").and_then(first).unwrap_or(&Value::Null);
@@ -87,7 +97,11 @@ pub fn parse_query(body: &[u8]) -> (PictureQuery, Vec<Note>) {
         page_count: info.get("pagecount").and_then(Value::as_u64),
         file_page: string(info, "descriptionurl"),
         duration: info.get("duration").and_then(Value::as_number).cloned(),
-        metadata: info.get("extmetadata").and_then(Value::as_object).cloned().unwrap_or_default(),
+        metadata: info
+            .get("extmetadata")
+            .and_then(Value::as_object)
+            .cloned()
+            .unwrap_or_default(),
     };
     (PictureQuery::Found(Box::new(file)), notes.finish())
 }
@@ -141,12 +155,23 @@ pub fn parse_entity(body: &[u8]) -> (PictureEntity, Vec<Note>) {
     };
     let mut captions = Map::new();
     // Without labels this is an array.
-    for (lang, label) in entity.get("labels").and_then(Value::as_object).into_iter().flatten() {
+    for (lang, label) in entity
+        .get("labels")
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+    {
         if let Some(text) = string(label, "value") {
             captions.insert(lang.clone(), Value::String(text));
         }
     }
-    (PictureEntity { id: string(entity, "id"), captions }, notes.finish())
+    (
+        PictureEntity {
+            id: string(entity, "id"),
+            captions,
+        },
+        notes.finish(),
+    )
 }
 
 /// Puts the picture together in the best language for a wiki: the first label of its domain, else
@@ -179,14 +204,18 @@ pub fn assemble(
         },
         description: description(texts, lang),
         wb_entity_id: entity.id.clone(),
-        structured: Structured { captions: entity.captions.clone() },
+        structured: Structured {
+            captions: entity.captions.clone(),
+        },
     }
 }
 
 /// The description in the best language.
 fn description(texts: &PictureText, lang: &str) -> Option<LangText> {
     let in_lang = |lang: &str| texts.0.iter().find(|(known, _)| known == lang);
-    let (lang, html) = in_lang(lang).or_else(|| in_lang(FALLBACK)).or_else(|| texts.0.first())?;
+    let (lang, html) = in_lang(lang)
+        .or_else(|| in_lang(FALLBACK))
+        .or_else(|| texts.0.first())?;
     Some(lang_text(html, Some(lang)))
 }
 
@@ -198,7 +227,9 @@ fn localized(value: &Value, lang: &str) -> Option<LangText> {
         Value::Object(by_lang) => {
             let texts = || by_lang.iter().filter(|(key, _)| *key != TYPE_KEY);
             let in_lang = |lang: &str| texts().find(|(key, _)| *key == lang);
-            let best = in_lang(lang).or_else(|| in_lang(FALLBACK)).or_else(|| texts().next());
+            let best = in_lang(lang)
+                .or_else(|| in_lang(FALLBACK))
+                .or_else(|| texts().next());
             let (lang, html) = best?;
             Some(lang_text(html.as_str()?, Some(lang)))
         }
@@ -208,7 +239,11 @@ fn localized(value: &Value, lang: &str) -> Option<LangText> {
 
 fn lang_text(html: &str, lang: Option<&str>) -> LangText {
     let text = js_trim(&strip_tags(html)).to_owned();
-    LangText { html: html.to_owned(), text, lang: lang.map(str::to_owned) }
+    LangText {
+        html: html.to_owned(),
+        text,
+        lang: lang.map(str::to_owned),
+    }
 }
 
 /// Who made it; name and user page where the HTML is nothing else (contract §2.2.4).
@@ -224,20 +259,31 @@ fn artist(of: LangText) -> Option<Artist> {
         None if js_trim(&of.html) == of.text => (Some(of.text.clone()), None),
         None => (None, None),
     };
-    Some(Artist { html: of.html, text: of.text, lang: of.lang, name, user_page })
+    Some(Artist {
+        html: of.html,
+        text: of.text,
+        lang: of.lang,
+        name,
+        user_page,
+    })
 }
 
 /// Title and target of the anchor that some HTML consists of.
 fn only_anchor(html: &str) -> Option<(String, String)> {
     let document = dom_query::Document::from(format!("<body>{html}</body>"));
     let body = document.body()?;
-    let mut children =
-        body.children().into_iter().filter(|n| !(n.is_text() && js_trim(&n.text()).is_empty()));
+    let mut children = body
+        .children()
+        .into_iter()
+        .filter(|n| !(n.is_text() && js_trim(&n.text()).is_empty()));
     let anchor = children.next().filter(|node| is(node, "a"))?;
     if children.next().is_some() {
         return None;
     }
-    Some((anchor.attr("title")?.to_string(), anchor.attr("href")?.to_string()))
+    Some((
+        anchor.attr("title")?.to_string(),
+        anchor.attr("href")?.to_string(),
+    ))
 }
 
 /// The URL of the user page, when the link is one to the page of the user it names.
@@ -245,7 +291,9 @@ fn user_page(title: &str, href: &str, text: &str) -> Option<String> {
     if title.strip_prefix("User:")? != text {
         return None;
     }
-    let path = href.strip_prefix("//").or_else(|| href.strip_prefix("https://"))?;
+    let path = href
+        .strip_prefix("//")
+        .or_else(|| href.strip_prefix("https://"))?;
     let target = path.strip_prefix("commons.wikimedia.org/wiki/")?;
     let decoded = percent_encoding::percent_decode_str(target).decode_utf8().ok()?;
     (decoded.replace(' ', "_") == title.replace(' ', "_")).then(|| format!("https://{path}"))

@@ -33,7 +33,10 @@ fn wrapper(text: &str, start: usize, end: usize) -> Option<(usize, usize)> {
     let tag = &before[open + 1..];
     let name = tag.split(|c: char| !c.is_ascii_alphanumeric()).next()?;
     let after = text[end..].trim_start_matches(is_js_space).strip_prefix("</")?;
-    let after = after.strip_prefix(name).filter(|_| !name.is_empty())?.strip_prefix('>')?;
+    let after = after
+        .strip_prefix(name)
+        .filter(|_| !name.is_empty())?
+        .strip_prefix('>')?;
     Some((open, text.len() - after.len()))
 }
 
@@ -62,7 +65,11 @@ mod tests {
     fn case_72_the_remark_is_removed_once() {
         check("a (pictured) b (pictured)", "a b (pictured)", "a b (pictured)");
         check("a <i>(pictured)</i> b", "a <i></i> b", "a b");
-        check("a&nbsp;<small><i>(<b>car</b> Pictured)</i></small>, b", "a&nbsp;<small><i></i></small>, b", "a, b");
+        check(
+            "a&nbsp;<small><i>(<b>car</b> Pictured)</i></small>, b",
+            "a&nbsp;<small><i></i></small>, b",
+            "a, b",
+        );
         check("a <i>x (pictured)</i> b", "a <i>x</i> b", "a <i>x</i> b");
         check("a (b) c", "a (b) c", "a (b) c");
         check("> (pictured)</i>", "></i>", "></i>");

@@ -54,7 +54,10 @@ pub fn parse(
     for page in pages {
         let score = score(&page, rules, compat);
         match normalize(&page.title, site) {
-            Ok(title) => candidates.push(RandomCandidate { title: title.db, score }),
+            Ok(title) => candidates.push(RandomCandidate {
+                title: title.db,
+                score,
+            }),
             Err(error) => notes.add_original(
                 NoteKind::TitleInvalid,
                 OriginalError::TitleError,
@@ -90,7 +93,11 @@ fn score(page: &Page, rules: &Rules, compat: Compat) -> i64 {
 /// Chooses among the best candidates by a random number: its remainder is the place.
 pub fn choose(candidates: &[RandomCandidate], random: u64) -> Option<&DbTitle> {
     let best = candidates.iter().map(|candidate| candidate.score).max()?;
-    let best: Vec<_> = candidates.iter().filter(|candidate| candidate.score == best).collect();
+    let best: Vec<_> = candidates
+        .iter()
+        .filter(|candidate| candidate.score == best)
+        .collect();
     let place = random.checked_rem(best.len() as u64)?;
-    best.get(usize::try_from(place).ok()?).map(|candidate| &candidate.title)
+    best.get(usize::try_from(place).ok()?)
+        .map(|candidate| &candidate.title)
 }

@@ -9,8 +9,7 @@ use crate::lang::{Grammar, is_js_space, js_trim};
 use crate::parse::Compat;
 
 /// Footnote marks, which are not text.
-static FOOTNOTE: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r"\[[0-9]+\]").expect("a valid pattern"));
+static FOOTNOTE: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\[[0-9]+\]").expect("a valid pattern"));
 
 /// What is put after a line to see whether it is a year and nothing else.
 const PROBE: &str = " \u{2013} x";
@@ -89,12 +88,14 @@ impl<'g> Reader<'g> {
             Some(Era::After(era)) => title == squeezed(&format!("{digits}{era}")),
             Some(Era::Before(_)) if self.compat.original_grammar => false,
             Some(Era::Before(era)) => {
-                title == squeezed(&format!("{era}{digits}"))
-                    || title == squeezed(&format!("{digits}{era}"))
+                title == squeezed(&format!("{era}{digits}")) || title == squeezed(&format!("{digits}{era}"))
             }
         };
-        let pattern =
-            if item.year < 0 { &self.grammar.year_page_bc } else { &self.grammar.year_page };
+        let pattern = if item.year < 0 {
+            &self.grammar.year_page_bc
+        } else {
+            &self.grammar.year_page
+        };
         same || pattern
             .as_deref()
             .is_some_and(|pattern| title == squeezed(&pattern.replace("{y}", digits)))
@@ -106,7 +107,11 @@ impl<'g> Reader<'g> {
         let found = pattern.captures(text)?;
         let digits = found.name("year")?.as_str();
         let said = found.name("text")?;
-        let said = if whole { &text[said.start()..] } else { said.as_str() };
+        let said = if whole {
+            &text[said.start()..]
+        } else {
+            said.as_str()
+        };
         let written = |name| found.name(name).map(|m| m.as_str()).filter(|era| !era.is_empty());
         let era = written("era")
             .map(|era| Era::After(era.to_owned()))
@@ -133,7 +138,10 @@ pub(super) fn clean(text: &str) -> String {
 
 /// Lower case without white space, for comparing titles of years.
 fn squeezed(text: &str) -> String {
-    text.chars().filter(|c| !is_js_space(*c)).flat_map(char::to_lowercase).collect()
+    text.chars()
+        .filter(|c| !is_js_space(*c))
+        .flat_map(char::to_lowercase)
+        .collect()
 }
 
 /// What may follow a year that stands alone.

@@ -64,7 +64,11 @@ pub(super) fn leaves<'a>(
                 let take = current.filter(|_| uls.get() > 0);
                 limit_reached |= take.is_some() && found.len() >= MAX_ITEMS;
                 let place = take.filter(|_| found.len() < MAX_ITEMS).map(|kind| {
-                    found.push(Found { kind, node, leaf: true });
+                    found.push(Found {
+                        kind,
+                        node,
+                        leaf: true,
+                    });
                     found.len() - 1
                 });
                 open.push(place);
@@ -87,14 +91,21 @@ pub(super) fn leaves<'a>(
     if limit_reached {
         notes.add(NoteKind::LimitReached, format!("{MAX_ITEMS} items"));
     }
-    found.into_iter().filter(|f| f.leaf).map(|f| (f.kind, f.node)).collect()
+    found
+        .into_iter()
+        .filter(|f| f.leaf)
+        .map(|f| (f.kind, f.node))
+        .collect()
 }
 
 /// The list that a heading's id begins.
 fn list_of(id: &str, rules: &DayLang) -> Option<usize> {
     let old = dot_decoded(id);
     DAY_LISTS.iter().position(|kind| {
-        rules.heading_ids(*kind).iter().any(|known| known == id || Some(known) == old.as_ref())
+        rules
+            .heading_ids(*kind)
+            .iter()
+            .any(|known| known == id || Some(known) == old.as_ref())
     })
 }
 
@@ -153,7 +164,10 @@ impl Lines {
             at = parent;
         }
         above.reverse();
-        Self { above, own: js_trim(&own).to_owned() }
+        Self {
+            above,
+            own: js_trim(&own).to_owned(),
+        }
     }
 
     /// Everything as one text, as the original puts it together: a year and ` - `, other lines and

@@ -46,7 +46,9 @@ pub(super) fn of_anchors(
             continue;
         }
         let is_year = item.is_some_and(|item| {
-            anchor.attr("title").is_some_and(|title| reader.is_year_page(&title, item))
+            anchor
+                .attr("title")
+                .is_some_and(|title| reader.is_year_page(&title, item))
         });
         if is_year {
             continue;

@@ -3,6 +3,7 @@
 mod connect;
 mod resume;
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,7 +40,7 @@ pub struct SubscriberConfig {
 }
 
 impl SubscriberConfig {
-    /// The defaults for a subscription: give up after five failed attempts to begin, never later.
+    /// The defaults for a subscription: give up after four failed attempts to begin, never later.
     pub fn new(subscription: Subscription) -> Self {
         Self {
             subscription,
@@ -47,7 +48,7 @@ impl SubscriberConfig {
             idle_timeout: Duration::from_secs(45),
             answer_timeout: Duration::from_secs(30),
             backoff: Backoff::default(),
-            first_attempts: Some(5),
+            first_attempts: Some(4),
             attempts: None,
             frame_bytes: Limits::default().frame_bytes,
         }
@@ -150,8 +151,18 @@ pub struct Subscriber {
 enum State {
     Idle,
     Waiting(Instant),
+    Connecting(Attempt),
     Open(Box<Open>),
     Ended(SubscribeError),
+}
+
+/// A connection attempt under way.
+struct Attempt(Pin<Box<dyn Future<Output = Result<Connected, Refusal>> + Send>>);
+
+impl std::fmt::Debug for Attempt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Attempt")
+    }
 }
 
 /// A connection and what was read from it.
@@ -194,7 +205,14 @@ impl Subscriber {
                     self.state = State::Idle;
                     continue;
                 }
-                State::Idle => self.connect().await,
+                State::Idle => {
+                    self.state = State::Connecting(self.connect());
+                    continue;
+                }
+                State::Connecting(attempt) => {
+                    let answer = attempt.0.as_mut().await;
+                    self.connected(answer)
+                }
                 State::Open(_) => self.read().await,
             };
             match step {
@@ -219,14 +237,23 @@ impl Subscriber {
         &self.config.subscription
     }
 
-    async fn connect(&mut self) -> Result<Option<Delivery>, SubscribeError> {
+    /// Begins an attempt. It lives in the state, so that a cancelled call does not throw it away.
+    fn connect(&self) -> Attempt {
         let since = self.since.filter(|_| self.position.is_none());
         let subscription = Subscription {
             since,
             ..self.config.subscription.clone()
         };
-        let position = self.position.as_deref();
-        match connect::connect(&self.server, &subscription, position, self.config.answer_timeout).await {
+        Attempt(Box::pin(connect::connect(
+            self.server.clone(),
+            subscription,
+            self.position.clone(),
+            self.config.answer_timeout,
+        )))
+    }
+
+    fn connected(&mut self, answer: Result<Connected, Refusal>) -> Result<Option<Delivery>, SubscribeError> {
+        match answer {
             Ok(Connected { response, served_at }) => {
                 if !self.ever {
                     // Should the connection end before the first position comes, go on from the time at

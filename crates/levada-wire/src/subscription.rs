@@ -237,7 +237,8 @@ fn decoded(text: &str) -> Result<String, QueryError> {
     Ok(out)
 }
 
-fn encoded(text: &str) -> String {
+/// Percent-encodes a text so that it can stand in a path segment and as a query value.
+pub fn encoded(text: &str) -> String {
     // All but what RFC 3986 lets stand in both a path segment and a query value of a form.
     const SET: &AsciiSet = &CONTROLS
         .add(b' ')

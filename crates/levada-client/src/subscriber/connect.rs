@@ -1,5 +1,6 @@
 //! One connection attempt, and what its answer means.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use levada_event::Timestamp;
@@ -26,9 +27,9 @@ pub(super) enum Refusal {
 }
 
 pub(super) async fn connect(
-    server: &Server,
-    subscription: &Subscription,
-    cursor: Option<&str>,
+    server: Server,
+    subscription: Subscription,
+    cursor: Option<Arc<str>>,
     timeout: Duration,
 ) -> Result<Connected, Refusal> {
     let mut request = server
@@ -37,7 +38,7 @@ pub(super) async fn connect(
         .header(ACCEPT, paths::TYPE_SSE)
         .header(CACHE_CONTROL, "no-cache");
     if let Some(cursor) = cursor {
-        request = request.header(paths::LAST_EVENT_ID, cursor);
+        request = request.header(paths::LAST_EVENT_ID, &*cursor);
     }
     let exchange = async {
         let mut response = match request.send().await {

@@ -16,6 +16,7 @@ mod fetch;
 mod merge;
 mod pattern;
 mod problem;
+mod schema;
 mod selector;
 mod snapshot;
 mod source;
@@ -27,6 +28,7 @@ pub use compat::Compat;
 pub use config::{CatalogConfig, Location, Source};
 pub use fetch::{Fetch, FetchError, FetchedBody, NoFetch};
 pub use problem::{Problem, Severity};
+pub use schema::{KnownFields, Schema, SchemaConfig, SchemaError, SchemaRepository, Violation, Violations};
 pub use snapshot::Snapshot;
 pub use stream::{
     Bound, HeaderField, KeyField, KeyTemplate, MissingKeyField, Redaction, RetentionSettings, SpliceKind,

@@ -16,6 +16,13 @@ impl Redaction {
         self.pages.is_empty()
     }
 
+    /// The pages: domains with their titles (normalised).
+    pub fn pages(&self) -> impl Iterator<Item = (&str, impl Iterator<Item = &str>)> {
+        self.pages
+            .iter()
+            .map(|(domain, titles)| (domain.as_str(), titles.iter().map(String::as_str)))
+    }
+
     /// Whether the page `title` of the wiki at `domain` is listed. Domains are compared as they
     /// are; titles without regard to letter case, surrounding space and how words are joined.
     pub fn hides(&self, domain: &str, title: &str) -> bool {

@@ -9,7 +9,11 @@
 //! Files and addresses named in the configuration are trusted as the operator's; schema URIs,
 //! stream names and API parameters come from strangers and are not.
 
+pub mod api;
+mod authorise;
+mod canary;
 mod catalog;
+mod check;
 mod compat;
 mod config;
 mod fetch;
@@ -23,7 +27,10 @@ mod source;
 mod stream;
 mod text;
 
+pub use authorise::{Unauthorised, authorise, describe_event};
+pub use canary::{CanaryError, canary_event};
 pub use catalog::{Catalog, CatalogError, RefreshOutcome};
+pub use check::{CheckReport, Finding, Topic, check};
 pub use compat::Compat;
 pub use config::{CatalogConfig, Location, Source};
 pub use fetch::{Fetch, FetchError, FetchedBody, NoFetch};

@@ -27,8 +27,11 @@ const RAW_TEXT: [&str; 7] = [
     "plaintext",
 ];
 
-/// Attributes that mean something only to Parsoid.
-const GENERATED: [&str; 5] = ["about", "data-mw", "data-parsoid", "data-mw-section-id", "typeof"];
+/// Attributes that mean something only to Parsoid, besides those that begin with [`PARSOID_DATA`].
+const GENERATED: [&str; 3] = ["about", "data-parsoid", "typeof"];
+
+/// How Parsoid's own data attributes begin: `data-mw`, `data-mw-variant`, `data-mw-section-id`.
+const PARSOID_DATA: &str = "data-mw";
 
 /// Where links lead that are relative.
 #[derive(Clone, Copy, Debug)]
@@ -123,7 +126,7 @@ fn open(node: &NodeRef<'_>, name: &str, style: Style<'_>, out: &mut String) {
             }
             Style::Clean(base) => {
                 let generated_id = key == "id" && value.starts_with("mw");
-                if generated_id || GENERATED.contains(&key) {
+                if generated_id || GENERATED.contains(&key) || key.starts_with(PARSOID_DATA) {
                     continue;
                 }
                 if matches!(key, "href" | "src" | "resource" | "poster") {
@@ -241,7 +244,7 @@ x</pre>"#,
     #[test]
     fn clean_html_has_absolute_links_and_nothing_of_parsoid() {
         check(
-            r##"<b id="mwCA" about="#mwt1"><a rel="mw:WikiLink" href="./A%3F" title="A?" id="mwB">A</a></b><a href="//x.org/y" id="own">y</a><a href="/wiki/Z">z</a><a href="#s">s</a><a href="mailto:a@b">m</a><style>x</style><link rel="x"><img src="//u/i.png">"##,
+            r##"<b id="mwCA" about="#mwt1" data-mw-variant="{}"><a rel="mw:WikiLink" href="./A%3F" title="A?" id="mwB">A</a></b><a href="//x.org/y" id="own">y</a><a href="/wiki/Z">z</a><a href="#s">s</a><a href="mailto:a@b">m</a><style>x</style><link rel="x"><img src="//u/i.png">"##,
             Style::Clean(BASE),
             "<b><a rel=\"mw:WikiLink\" href=\"https://en.wikipedia.org/wiki/A%3F\" title=\"A?\">A</a></b><a href=\"https://x.org/y\" id=\"own\">y</a><a href=\"https://en.wikipedia.org/wiki/Z\">z</a><a href=\"https://en.wikipedia.org/wiki/Template:In_the_news#s\">s</a><a href=\"mailto:a@b\">m</a><img src=\"https://u/i.png\">",
         );

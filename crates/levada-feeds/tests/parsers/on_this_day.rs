@@ -150,6 +150,13 @@ fn case_84_items_nested_under_a_year() {
 }
 
 #[test]
+fn case_84_lines_above_are_read_from_the_outside_in() {
+    let items = "<li>1992\n<ul><li>War\n<ul><li>It ended.</li></ul></li><li>Peace.</li></ul></li>";
+    assert_eq!(short(&en(items)), [(1992, "War\nIt ended."), (1992, "Peace.")]);
+    assert_eq!(short(&en_original(items)), [(1992, "War"), (1992, "Peace.")]);
+}
+
+#[test]
 fn w18_items_nested_under_a_text_keep_theirs() {
     let items = "<li>1900 – two\n<ul><li>first</li><li>second\nmore</li></ul></li>";
     assert_eq!(short(&en(items)), [(1900, "two\nfirst"), (1900, "two\nsecond")]);

@@ -64,6 +64,8 @@ fn case_42_the_language_of_the_description() {
     };
     assert_eq!(lang("fr.wikipedia.org", PAGE).as_deref(), Some("fr"));
     assert_eq!(lang("he.wikipedia.org", PAGE).as_deref(), Some("en"));
+    let fr_first = format!(r#"<p class="description lang-fr" lang="fr">Le lac</p>{PAGE}"#);
+    assert_eq!(lang("he.wikipedia.org", &fr_first).as_deref(), Some("en"));
     let only_fr = PAGE.replace("lang-en", "no").replace("lang=\"en\"", "");
     assert_eq!(lang("he.wikipedia.org", &only_fr).as_deref(), Some("fr"));
 }

@@ -139,8 +139,16 @@ fn piece() -> impl Strategy<Value = String> {
     ]
 }
 
+/// How often each property is tried: `$PROPTEST_CASES`, else few enough for every day.
+fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(32)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn arbitrary_html_is_read_without_panic(pieces in prop::collection::vec(piece(), 0..60)) {

@@ -16,6 +16,7 @@ mod catalog;
 mod check;
 mod compat;
 mod config;
+pub mod demo;
 mod fetch;
 mod merge;
 mod pattern;

@@ -72,7 +72,9 @@ pub struct CheckReport {
 impl CheckReport {
     /// Whether every supported feed was made whole. Nothing that day is fine: not every day has a picture.
     pub fn is_ok(&self) -> bool {
-        self.parts.iter().all(|part| !matches!(part.status, CheckStatus::Failed | CheckStatus::Degraded))
+        self.parts
+            .iter()
+            .all(|part| !matches!(part.status, CheckStatus::Failed | CheckStatus::Degraded))
     }
 }
 
@@ -102,15 +104,25 @@ impl fmt::Display for CheckReport {
 }
 
 /// Makes all feeds of a wiki once and reports.
-pub(crate) async fn check(kitchen: &Arc<Kitchen>, domain: &str, date: FeedDate, today: FeedDate) -> CheckReport {
+pub(crate) async fn check(
+    kitchen: &Arc<Kitchen>,
+    domain: &str,
+    date: FeedDate,
+    today: FeedDate,
+) -> CheckReport {
     let compat = Compat::from_switch(kitchen.config.compat);
     let rules = kitchen.rules();
     let day = date.month_day();
     let lists = rules.on_this_day(domain, &compat).is_some();
-    let in_window = rules.featured(domain).map(|language| language.in_window(date, today));
+    let in_window = rules
+        .featured(domain)
+        .map(|language| language.in_window(date, today));
     let mut feeds = vec![
         (Feed::Tfa(date), in_window == Some(true)),
-        (Feed::MostRead(date.plus_days(-1)), rules.most_read_supported(domain)),
+        (
+            Feed::MostRead(date.plus_days(-1)),
+            rules.most_read_supported(domain),
+        ),
         (Feed::Image(date), true),
         (Feed::News, rules.news(domain, &compat).is_some()),
         (Feed::Dyk, rules.did_you_know(domain).is_some()),
@@ -119,19 +131,36 @@ pub(crate) async fn check(kitchen: &Arc<Kitchen>, domain: &str, date: FeedDate, 
     let domain: Arc<str> = Arc::from(domain);
     let request_id: Arc<str> = Arc::from(crate::http::request_id());
     let parts = feeds.into_iter().map(|(feed, supported)| {
-        let key = FeedKey { domain: Arc::clone(&domain), feed, variant: None };
+        let key = FeedKey {
+            domain: Arc::clone(&domain),
+            feed,
+            variant: None,
+        };
         let request_id = &request_id;
-        async move { if supported { made(kitchen, &key, request_id).await } else { unsupported(feed) } }
+        async move {
+            if supported {
+                made(kitchen, &key, request_id).await
+            } else {
+                unsupported(feed)
+            }
+        }
     });
     let parts = futures_util::future::join_all(parts).await;
-    CheckReport { domain: domain.to_string(), date: date.to_string(), parts }
+    CheckReport {
+        domain: domain.to_string(),
+        date: date.to_string(),
+        parts,
+    }
 }
 
 async fn made(kitchen: &Arc<Kitchen>, key: &FeedKey, request_id: &Arc<str>) -> CheckPart {
     let started = Instant::now();
     let plate = kitchen.make_anew(key, request_id).await;
     let took_ms = started.elapsed().as_millis() as u64;
-    let mut part = CheckPart { took_ms, ..unsupported(key.feed) };
+    let mut part = CheckPart {
+        took_ms,
+        ..unsupported(key.feed)
+    };
     let mut missing = Vec::new();
     if let Some(stale) = &plate.stale {
         missing.push(format!("a newer one: {}", stale.why));
@@ -152,7 +181,11 @@ async fn made(kitchen: &Arc<Kitchen>, key: &FeedKey, request_id: &Arc<str>) -> C
                 Some(problem) => {
                     missing.push(problem.detail.clone().unwrap_or_else(|| problem.kind.clone()));
                     // A template page that is gone is what this report is for.
-                    if key.feed.empty_is_suspicious() { CheckStatus::Failed } else { CheckStatus::Nothing }
+                    if key.feed.empty_is_suspicious() {
+                        CheckStatus::Failed
+                    } else {
+                        CheckStatus::Nothing
+                    }
                 }
                 None if made.json.is_none() => CheckStatus::Nothing,
                 None if !missing.is_empty() => CheckStatus::Degraded,

@@ -46,7 +46,8 @@ pub struct FeedsConfig {
     /// Directory of language rules, deny lists and campaigns that replaces the built-in ones file by file. Default
     /// none.
     pub data_dir: Option<PathBuf>,
-    /// Stand still on this day (`YYYY-MM-DD`, noon UTC) instead of following the clock: for replaying recordings.
+    /// Stand still on this day (`YYYY-MM-DD`, noon UTC) instead of following the clock. Default: the moment of the
+    /// recording when one is replayed, else the clock.
     pub today: Option<String>,
     /// Serve upstream answers from this recording and contact nobody.
     pub replay: Option<PathBuf>,
@@ -274,11 +275,17 @@ impl FeedsConfig {
         ];
         for (key, base) in bases {
             if !(base.starts_with("http://") || base.starts_with("https://")) {
-                return Err(ConfigError::new(key, format!("{base:?} must begin with http:// or https://")));
+                return Err(ConfigError::new(
+                    key,
+                    format!("{base:?} must begin with http:// or https://"),
+                ));
             }
         }
         if self.domains.is_empty() {
-            return Err(ConfigError::new("domains", "no domain could be served; use [\"*\"] for any".into()));
+            return Err(ConfigError::new(
+                "domains",
+                "no domain could be served; use [\"*\"] for any".into(),
+            ));
         }
         if http::HeaderValue::from_str(&self.user_agent).is_err() {
             return Err(ConfigError::new("user_agent", "must be printable ASCII".into()));
@@ -292,31 +299,45 @@ impl FeedsConfig {
             ("upstream.timeout_ms", self.upstream.timeout_ms),
             ("upstream.part_deadline_ms", self.upstream.part_deadline_ms),
             ("upstream.concurrency", self.upstream.concurrency as u64),
-            ("upstream.concurrency_per_upstream", self.upstream.concurrency_per_upstream as u64),
-            ("upstream.breaker_failures", u64::from(self.upstream.breaker_failures)),
+            (
+                "upstream.concurrency_per_upstream",
+                self.upstream.concurrency_per_upstream as u64,
+            ),
+            (
+                "upstream.breaker_failures",
+                u64::from(self.upstream.breaker_failures),
+            ),
             ("cache.builds", self.cache.builds as u64),
         ];
         if let Some((key, _)) = positive.iter().find(|(_, value)| *value == 0) {
             return Err(ConfigError::new(key, "must be at least 1".into()));
         }
         if self.replay.is_some() && self.record.is_some() {
-            return Err(ConfigError::new("record", "a replay has nothing to record".into()));
+            return Err(ConfigError::new(
+                "record",
+                "a replay has nothing to record".into(),
+            ));
         }
         if let Some(day) = &self.today
             && day.parse::<jiff::civil::Date>().is_err()
         {
-            return Err(ConfigError::new("today", format!("{day:?} is not a day of the form YYYY-MM-DD")));
+            return Err(ConfigError::new(
+                "today",
+                format!("{day:?} is not a day of the form YYYY-MM-DD"),
+            ));
         }
         Ok(())
     }
 
     /// Whether a wiki of this (lower-case) domain may be asked for.
     pub fn admits(&self, domain: &str) -> bool {
-        self.domains.iter().any(|pattern| match pattern.strip_prefix('*') {
-            Some("") => true,
-            Some(suffix) => domain.len() > suffix.len() && domain.ends_with(suffix),
-            None => pattern == domain,
-        })
+        self.domains
+            .iter()
+            .any(|pattern| match pattern.strip_prefix('*') {
+                Some("") => true,
+                Some(suffix) => domain.len() > suffix.len() && domain.ends_with(suffix),
+                None => pattern == domain,
+            })
     }
 }
 
@@ -332,7 +353,10 @@ pub struct ConfigError {
 
 impl ConfigError {
     fn new(key: &str, problem: String) -> ConfigError {
-        ConfigError { key: key.to_owned(), problem }
+        ConfigError {
+            key: key.to_owned(),
+            problem,
+        }
     }
 }
 
@@ -361,15 +385,24 @@ mod tests {
     #[test]
     fn the_default_is_valid_and_an_empty_table_is_the_default() {
         assert_eq!(FeedsConfig::default().check(), Ok(()));
-        assert_eq!(serde_json::from_str::<FeedsConfig>("{}").expect("valid"), FeedsConfig::default());
+        assert_eq!(
+            serde_json::from_str::<FeedsConfig>("{}").expect("valid"),
+            FeedsConfig::default()
+        );
     }
 
     #[test]
     fn a_wrong_key_is_named() {
-        let config = FeedsConfig { mediawiki: "en.wikipedia.org".into(), ..FeedsConfig::default() };
+        let config = FeedsConfig {
+            mediawiki: "en.wikipedia.org".into(),
+            ..FeedsConfig::default()
+        };
         assert_eq!(config.check().expect_err("no scheme").key, "mediawiki");
         assert!(serde_json::from_str::<FeedsConfig>(r#"{"mediawikki":""}"#).is_err());
-        let config = FeedsConfig { today: Some("2026-02-30".into()), ..FeedsConfig::default() };
+        let config = FeedsConfig {
+            today: Some("2026-02-30".into()),
+            ..FeedsConfig::default()
+        };
         assert_eq!(config.check().expect_err("no such day").key, "today");
     }
 
@@ -380,6 +413,12 @@ mod tests {
         assert!(!config.admits("evilwikipedia.org"));
         assert!(!config.admits(".wikipedia.org") || config.domains.contains(&"*".to_owned()));
         assert!(!config.admits("localhost"));
-        assert!(FeedsConfig { domains: vec!["*".into()], ..config }.admits("localhost"));
+        assert!(
+            FeedsConfig {
+                domains: vec!["*".into()],
+                ..config
+            }
+            .admits("localhost")
+        );
     }
 }

@@ -16,7 +16,9 @@ pub(crate) struct Flights<V> {
 
 impl<V> Default for Flights<V> {
     fn default() -> Self {
-        Flights { under_way: Mutex::new(HashMap::new()) }
+        Flights {
+            under_way: Mutex::new(HashMap::new()),
+        }
     }
 }
 
@@ -55,7 +57,10 @@ impl<V: Clone + Send + Sync + 'static> Flights<V> {
         under_way.insert(key.clone(), landing.clone());
         drop(under_way);
         let pilot = make();
-        let log = Entry { flights: Arc::clone(self), key };
+        let log = Entry {
+            flights: Arc::clone(self),
+            key,
+        };
         tokio::spawn(async move {
             let log = log;
             let value = pilot.await;

@@ -15,7 +15,9 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Upper bounds of the latency buckets, seconds. 0.1, 0.25 (most of) and 0.5 are the objectives of contract §4.
-const BUCKETS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.25, 0.5, 1.0, 5.0];
+const BUCKETS: [f64; 12] = [
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.25, 0.5, 1.0, 5.0,
+];
 
 /// The kinds of things that are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -36,8 +38,14 @@ pub(crate) enum Kept {
 
 impl Kept {
     #[cfg(test)]
-    const ALL: [Kept; 6] =
-        [Kept::Result, Kept::Reply, Kept::Page, Kept::Summary, Kept::Siteinfo, Kept::Answer];
+    const ALL: [Kept; 6] = [
+        Kept::Result,
+        Kept::Reply,
+        Kept::Page,
+        Kept::Summary,
+        Kept::Siteinfo,
+        Kept::Answer,
+    ];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -80,7 +88,11 @@ impl Metrics {
     /// Counts an attempt at an upstream service.
     pub(crate) fn upstream(&self, upstream: Upstream, outcome: &'static str, took: Duration) {
         self.upstream.add((upstream.name(), outcome), 1);
-        self.upstream_latency.lock().entry(upstream.name()).or_default().observe(took);
+        self.upstream_latency
+            .lock()
+            .entry(upstream.name())
+            .or_default()
+            .observe(took);
     }
 
     pub(crate) fn in_flight(&self, change: i64) {
@@ -141,53 +153,128 @@ impl Metrics {
         let out = &mut text;
         head(out, "requests_total", "counter", "Requests answered.");
         for ((endpoint, status), count) in self.requests.read() {
-            line(out, "requests_total", &[("endpoint", endpoint), ("status", &status.to_string())], count);
+            line(
+                out,
+                "requests_total",
+                &[("endpoint", endpoint), ("status", &status.to_string())],
+                count,
+            );
         }
-        head(out, "request_duration_seconds", "histogram", "Time to answer a request.");
+        head(
+            out,
+            "request_duration_seconds",
+            "histogram",
+            "Time to answer a request.",
+        );
         for (endpoint, histogram) in &*self.latency.lock() {
             histogram.write(out, "request_duration_seconds", ("endpoint", endpoint));
         }
-        head(out, "upstream_requests_total", "counter", "Attempts at upstream services.");
+        head(
+            out,
+            "upstream_requests_total",
+            "counter",
+            "Attempts at upstream services.",
+        );
         for ((upstream, outcome), count) in self.upstream.read() {
-            line(out, "upstream_requests_total", &[("upstream", upstream), ("outcome", outcome)], count);
+            line(
+                out,
+                "upstream_requests_total",
+                &[("upstream", upstream), ("outcome", outcome)],
+                count,
+            );
         }
-        head(out, "upstream_duration_seconds", "histogram", "Time of an attempt at an upstream service.");
+        head(
+            out,
+            "upstream_duration_seconds",
+            "histogram",
+            "Time of an attempt at an upstream service.",
+        );
         for (upstream, histogram) in &*self.upstream_latency.lock() {
             histogram.write(out, "upstream_duration_seconds", ("upstream", upstream));
         }
         head(out, "upstream_in_flight", "gauge", "Attempts under way.");
-        line(out, "upstream_in_flight", &[], self.upstream_in_flight.load(Ordering::Relaxed));
+        line(
+            out,
+            "upstream_in_flight",
+            &[],
+            self.upstream_in_flight.load(Ordering::Relaxed),
+        );
         head(out, "cache_lookups_total", "counter", "Looks into a cache.");
         for ((kept, outcome), count) in self.cache.read() {
-            line(out, "cache_lookups_total", &[("cache", kept), ("outcome", outcome)], count);
+            line(
+                out,
+                "cache_lookups_total",
+                &[("cache", kept), ("outcome", outcome)],
+                count,
+            );
         }
         head(out, "cache_bytes", "gauge", "Memory taken by a cache.");
         for (kept, size) in &*self.cache_bytes.lock() {
             line(out, "cache_bytes", &[("cache", kept)], size);
         }
-        head(out, "store_dropped_total", "counter", "Cache entries not written because the queue was full.");
-        line(out, "store_dropped_total", &[], self.store_dropped.load(Ordering::Relaxed));
+        head(
+            out,
+            "store_dropped_total",
+            "counter",
+            "Cache entries not written because the queue was full.",
+        );
+        line(
+            out,
+            "store_dropped_total",
+            &[],
+            self.store_dropped.load(Ordering::Relaxed),
+        );
         head(out, "builds_total", "counter", "Feeds made, by outcome.");
         for ((feed, outcome), count) in self.builds.read() {
-            line(out, "builds_total", &[("feed", feed), ("outcome", outcome)], count);
+            line(
+                out,
+                "builds_total",
+                &[("feed", feed), ("outcome", outcome)],
+                count,
+            );
         }
-        head(out, "stale_served_total", "counter", "Feeds served past their time.");
+        head(
+            out,
+            "stale_served_total",
+            "counter",
+            "Feeds served past their time.",
+        );
         for ((feed, why), count) in self.stale.read() {
             line(out, "stale_served_total", &[("feed", feed), ("why", why)], count);
         }
-        head(out, "stale_age_seconds", "gauge", "Age of the feed served last past its time; 0 when fresh again.");
+        head(
+            out,
+            "stale_age_seconds",
+            "gauge",
+            "Age of the feed served last past its time; 0 when fresh again.",
+        );
         for (feed, age) in &*self.stale_age_ms.lock() {
             line(out, "stale_age_seconds", &[("feed", feed)], *age as f64 / 1000.0);
         }
-        head(out, "failed_parts_total", "counter", "Feeds that could not be served at all.");
+        head(
+            out,
+            "failed_parts_total",
+            "counter",
+            "Feeds that could not be served at all.",
+        );
         for (feed, count) in self.failed.read() {
             line(out, "failed_parts_total", &[("feed", feed)], count);
         }
-        head(out, "empty_total", "counter", "Source pages that were there but yielded no item.");
+        head(
+            out,
+            "empty_total",
+            "counter",
+            "Source pages that were there but yielded no item.",
+        );
         for (feed, count) in self.empty.read() {
             line(out, "empty_total", &[("feed", feed)], count);
         }
-        head(out, "invalidations_total", "counter", "Feeds outdated by a page change.");
+        head(
+            out,
+            "invalidations_total",
+            "counter",
+            "Feeds outdated by a page change.",
+        );
         for (feed, count) in self.invalidations.read() {
             line(out, "invalidations_total", &[("feed", feed)], count);
         }
@@ -241,16 +328,29 @@ impl Histogram {
         let mut total = 0;
         for (bound, count) in BUCKETS.iter().zip(self.buckets) {
             total += count;
-            line(out, &format!("{name}_bucket"), &[label, ("le", &bound.to_string())], total);
+            line(
+                out,
+                &format!("{name}_bucket"),
+                &[label, ("le", &bound.to_string())],
+                total,
+            );
         }
-        line(out, &format!("{name}_bucket"), &[label, ("le", "+Inf")], self.count);
+        line(
+            out,
+            &format!("{name}_bucket"),
+            &[label, ("le", "+Inf")],
+            self.count,
+        );
         line(out, &format!("{name}_sum"), &[label], self.sum);
         line(out, &format!("{name}_count"), &[label], self.count);
     }
 }
 
 fn head(out: &mut String, name: &str, kind: &str, help: &str) {
-    let _ = writeln!(out, "# HELP levada_feeds_{name} {help}\n# TYPE levada_feeds_{name} {kind}");
+    let _ = writeln!(
+        out,
+        "# HELP levada_feeds_{name} {help}\n# TYPE levada_feeds_{name} {kind}"
+    );
 }
 
 fn line(out: &mut String, name: &str, labels: &[(&str, &str)], value: impl std::fmt::Display) {

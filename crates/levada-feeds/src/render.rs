@@ -49,8 +49,15 @@ impl Format {
 
 /// The feeds of an answer for feed readers.
 pub(crate) async fn syndicate(served: &Served, format: Format) -> Bytes {
-    let parts = served.feeds().filter_map(|(at, feed)| Some((feed, served.json(at)?))).collect::<Vec<_>>();
-    let domain = served.course.keys.first().map_or_else(|| "".into(), |key| key.domain.clone());
+    let parts = served
+        .feeds()
+        .filter_map(|(at, feed)| Some((feed, served.json(at)?)))
+        .collect::<Vec<_>>();
+    let domain = served
+        .course
+        .keys
+        .first()
+        .map_or_else(|| "".into(), |key| key.domain.clone());
     let kind = served.course.kind;
     let written = tokio::task::spawn_blocking(move || {
         let channel = entry::channel(&domain, kind, &parts);
@@ -88,7 +95,10 @@ mod tests {
 
     #[test]
     fn text_is_safe_in_xml() {
-        assert_eq!(escape("a<b>&\"'\u{0}\u{b}\n\u{ffff}é"), "a&lt;b&gt;&amp;&quot;&#39;\né");
+        assert_eq!(
+            escape("a<b>&\"'\u{0}\u{b}\n\u{ffff}é"),
+            "a&lt;b&gt;&amp;&quot;&#39;\né"
+        );
     }
 
     #[test]

@@ -68,19 +68,28 @@ impl Feeds {
     /// [`FeedsError`] names the key that is wrong.
     pub fn new(config: FeedsConfig) -> Result<Feeds, FeedsError> {
         config.check()?;
+        let mut recorded_ms = None;
         let fetch: Arc<dyn Fetch> = match &config.replay {
             Some(dir) => {
-                let opened = Replay::open(dir);
-                Arc::new(opened.map_err(|problem| FeedsError::Recording { key: "replay", problem })?)
+                let replay = Replay::open(dir).map_err(|problem| FeedsError::Recording {
+                    key: "replay",
+                    problem,
+                })?;
+                recorded_ms = replay.recorded_ms();
+                Arc::new(replay)
             }
             None => Arc::new(Pooled::new(&config).map_err(FeedsError::Client)?),
         };
-        let clock: Arc<dyn Clock> = match config.today.as_deref().map(str::parse::<jiff::civil::Date>) {
-            Some(Ok(day)) => match StillClock::at_noon(day.year(), day.month(), day.day()) {
-                Some(clock) => Arc::new(clock),
-                None => return Err(FeedsError::Argument(format!("feeds.today: {day} is out of range"))),
-            },
-            _ => Arc::new(SystemClock),
+        let clock: Arc<dyn Clock> = match (config.today.as_deref(), recorded_ms) {
+            (Some(day), _) => {
+                let day = day.parse::<jiff::civil::Date>().ok();
+                let clock = day.and_then(|day| StillClock::at_noon(day.year(), day.month(), day.day()));
+                let refused = || FeedsError::Argument(format!("feeds.today: {day:?} is out of range"));
+                Arc::new(clock.ok_or_else(refused)?)
+            }
+            // A recording is of its day; on another it would lack everything.
+            (None, Some(recorded_ms)) => Arc::new(StillClock::at_ms(recorded_ms)),
+            (None, None) => Arc::new(SystemClock),
         };
         Feeds::with(config, fetch, clock)
     }
@@ -101,8 +110,12 @@ impl Feeds {
             None => Rules::embedded(),
         };
         let metrics = Arc::new(Metrics::default());
-        let fetch = stack(fetch, &config, Arc::clone(&metrics))
-            .map_err(|problem| FeedsError::Recording { key: "record", problem })?;
+        let fetch = stack(fetch, &config, Arc::clone(&metrics), clock.now_ms()).map_err(|problem| {
+            FeedsError::Recording {
+                key: "record",
+                problem,
+            }
+        })?;
         let disk = match &config.cache.path {
             Some(path) => Some(Arc::new(Disk::open(path, config.cache.disk_bytes)?)),
             None => None,
@@ -117,7 +130,15 @@ impl Feeds {
             Arc::clone(&metrics),
         ));
         let answerer = Answerer::new(Arc::clone(&kitchen));
-        Ok(Feeds { inner: Arc::new(Inner { answerer, kitchen, disk, metrics, config }) })
+        Ok(Feeds {
+            inner: Arc::new(Inner {
+                answerer,
+                kitchen,
+                disk,
+                metrics,
+                config,
+            }),
+        })
     }
 
     /// Answers a request. Never fails: what goes wrong is an answer with a status. The bodies of requests are not
@@ -126,7 +147,9 @@ impl Feeds {
         let started = Instant::now();
         let asked = Asked::read(&request);
         let (endpoint, response) = self.inner.answerer.answer(&asked).await;
-        self.inner.metrics.request(endpoint, response.status().as_u16(), started.elapsed());
+        self.inner
+            .metrics
+            .request(endpoint, response.status().as_u16(), started.elapsed());
         response
     }
 
@@ -196,13 +219,16 @@ impl Feeds {
             .ok_or_else(|| FeedsError::Argument("the clock is out of range".to_owned()))?;
         let date = match date {
             None => today,
-            Some(text) => text.parse().map(FeedDate::new).map_err(|_| {
-                FeedsError::Argument(format!("{text:?} is not a day of the form YYYY-MM-DD"))
-            })?,
+            Some(text) => text
+                .parse()
+                .map(FeedDate::new)
+                .map_err(|_| FeedsError::Argument(format!("{text:?} is not a day of the form YYYY-MM-DD")))?,
         };
         let domain = domain.to_ascii_lowercase();
         if !crate::http::is_domain(&domain) || !self.inner.config.admits(&domain) {
-            return Err(FeedsError::Argument(format!("{domain:?} is not among feeds.domains")));
+            return Err(FeedsError::Argument(format!(
+                "{domain:?} is not among feeds.domains"
+            )));
         }
         Ok(check(&self.inner.kitchen, &domain, date, today).await)
     }
@@ -225,6 +251,8 @@ impl Feeds {
 
 impl std::fmt::Debug for Feeds {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Feeds").field("config", &self.inner.config).finish_non_exhaustive()
+        f.debug_struct("Feeds")
+            .field("config", &self.inner.config)
+            .finish_non_exhaustive()
     }
 }

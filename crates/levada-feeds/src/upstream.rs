@@ -51,8 +51,13 @@ pub enum Upstream {
 
 impl Upstream {
     /// All of them, in the order of their discriminants.
-    pub const ALL: [Upstream; 5] =
-        [Upstream::Action, Upstream::Index, Upstream::Html, Upstream::Summary, Upstream::Pageviews];
+    pub const ALL: [Upstream; 5] = [
+        Upstream::Action,
+        Upstream::Index,
+        Upstream::Html,
+        Upstream::Summary,
+        Upstream::Pageviews,
+    ];
 
     /// The name in metrics, logs and reports.
     pub fn name(self) -> &'static str {
@@ -99,7 +104,10 @@ impl Request {
     /// What identifies the answer: host, path, sorted query and language. Two requests with the same identity may
     /// share one answer.
     pub fn identity(&self) -> String {
-        let (path, query) = self.path_and_query().split_once('?').unwrap_or((self.path_and_query(), ""));
+        let (path, query) = self
+            .path_and_query()
+            .split_once('?')
+            .unwrap_or((self.path_and_query(), ""));
         let mut pairs: Vec<&str> = query.split('&').filter(|pair| !pair.is_empty()).collect();
         pairs.sort_unstable();
         let mut identity = format!("{}{}?{}", self.authority(), path, pairs.join("&"));
@@ -212,10 +220,12 @@ pub(crate) fn split_url(url: &str) -> (&str, &str) {
 
 /// Lower-case hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }
 
 #[cfg(test)]
@@ -263,7 +273,10 @@ pub(crate) mod doubles {
             if answers.len() > 1 {
                 return answers.pop_front().expect("more than one answer is left");
             }
-            answers.front().cloned().expect("a script has at least one answer")
+            answers
+                .front()
+                .cloned()
+                .expect("a script has at least one answer")
         }
     }
 

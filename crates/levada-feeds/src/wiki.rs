@@ -41,6 +41,7 @@ pub(crate) struct Wiki {
     summaries: Arc<Shelf<Summary>>,
     siteinfo: Arc<Shelf<Arc<Siteinfo>>>,
     answers: Arc<Shelf<Bytes>>,
+    page_ms: i64,
 }
 
 impl Wiki {
@@ -58,14 +59,26 @@ impl Wiki {
             spare_ms,
         };
         let cache = &config.cache;
-        let (page, summary) = (keeping(fresh.page, fresh.missing), keeping(fresh.summary, fresh.summary_missing));
-        let (site, views) = (keeping(fresh.siteinfo, fresh.missing), keeping(fresh.pageviews, fresh.missing));
+        let (page, summary) = (
+            keeping(fresh.page, fresh.missing),
+            keeping(fresh.summary, fresh.summary_missing),
+        );
+        let (site, views) = (
+            keeping(fresh.siteinfo, fresh.missing),
+            keeping(fresh.pageviews, fresh.missing),
+        );
         // Site information is a few kilobytes per wiki: this bound is thousands of wikis.
         let siteinfo_bytes = cache.answers_bytes.max(1 << 20);
         Wiki {
             fetch,
             addresses: Addresses::new(config),
-            pages: Shelf::new(Kept::Page, cache.pages_bytes, page, disk.clone(), Arc::clone(metrics)),
+            pages: Shelf::new(
+                Kept::Page,
+                cache.pages_bytes,
+                page,
+                disk.clone(),
+                Arc::clone(metrics),
+            ),
             summaries: Shelf::new(
                 Kept::Summary,
                 cache.summaries_bytes,
@@ -73,8 +86,21 @@ impl Wiki {
                 disk.clone(),
                 Arc::clone(metrics),
             ),
-            siteinfo: Shelf::new(Kept::Siteinfo, siteinfo_bytes, site, disk.clone(), Arc::clone(metrics)),
-            answers: Shelf::new(Kept::Answer, cache.answers_bytes, views, disk, Arc::clone(metrics)),
+            siteinfo: Shelf::new(
+                Kept::Siteinfo,
+                siteinfo_bytes,
+                site,
+                disk.clone(),
+                Arc::clone(metrics),
+            ),
+            answers: Shelf::new(
+                Kept::Answer,
+                cache.answers_bytes,
+                views,
+                disk,
+                Arc::clone(metrics),
+            ),
+            page_ms: page.found_ms,
         }
     }
 
@@ -88,18 +114,27 @@ impl Wiki {
         const PARAMS: [(&str, &str); 4] = [
             ("action", "query"),
             ("meta", "siteinfo|allmessages"),
-            ("siprop", "general|languagevariants|namespaces|namespacealiases|specialpagealiases"),
+            (
+                "siprop",
+                "general|languagevariants|namespaces|namespacealiases|specialpagealiases",
+            ),
             ("ammessages", "toc"),
         ];
         // The description of a wiki does not depend on who reads it.
-        let caller = Caller { language: None, ..ask.caller.clone() };
+        let caller = Caller {
+            language: None,
+            ..ask.caller.clone()
+        };
         let request = self.addresses.action(domain, &PARAMS, &caller);
         let fetch = self.bring(request, |request, answer| {
             Siteinfo::from_json(&answer.body)
                 .map(Arc::new)
                 .ok_or_else(|| Fault::unreadable(request, "no site information in the answer"))
         });
-        let got = self.siteinfo.get(domain.to_owned(), ask.now_ms, i64::MIN, fetch).await?;
+        let got = self
+            .siteinfo
+            .get(domain.to_owned(), ask.now_ms, i64::MIN, fetch)
+            .await?;
         Ok(got.value)
     }
 
@@ -115,10 +150,16 @@ impl Wiki {
         let request = self.addresses.html(domain, title, &ask.caller);
         let key = key(domain, title, &ask.caller);
         let fetch = self.bring(request, |request, answer| {
-            Page::from_rest(&answer.body).ok_or_else(|| Fault::unreadable(request, "no page HTML in the answer"))
+            Page::from_rest(&answer.body)
+                .ok_or_else(|| Fault::unreadable(request, "no page HTML in the answer"))
         });
         let got = self.pages.get(key, ask.now_ms, ask.pages_since_ms, fetch).await?;
-        Ok(trace.used(got))
+        let page = trace.used(got);
+        if !page.key.is_empty() && page.key != title {
+            // A redirect: a change of its target changes what was read here.
+            trace.source(domain, &page.key);
+        }
+        Ok(page)
     }
 
     /// The rendered HTML of a special page, noted as a source.
@@ -135,7 +176,12 @@ impl Wiki {
         let fetch = self.bring(request, |request, answer| {
             let html = std::str::from_utf8(&answer.body)
                 .map_err(|_| Fault::unreadable(request, "the page is not UTF-8"))?;
-            Ok(Page { id: 0, revision: 0, html: Arc::from(html) })
+            Ok(Page {
+                id: 0,
+                revision: 0,
+                key: String::new(),
+                html: Arc::from(html),
+            })
         });
         let got = self.pages.get(key, ask.now_ms, ask.pages_since_ms, fetch).await?;
         Ok(trace.used(got))
@@ -174,11 +220,16 @@ impl Wiki {
         trace: &Trace,
     ) -> Result<Bytes, Fault> {
         trace.source(domain, title);
-        let caller = Caller { language: None, ..ask.caller.clone() };
+        let caller = Caller {
+            language: None,
+            ..ask.caller.clone()
+        };
         let request = self.addresses.action(domain, params, &caller);
         let key = request.identity();
         let fetch = self.bring(request, json);
-        let got = self.answers.get(key, ask.now_ms, ask.pages_since_ms, fetch).await?;
+        // What is asked about a page lives as long as the page.
+        let since_ms = ask.pages_since_ms.max(ask.now_ms - self.page_ms);
+        let got = self.answers.get(key, ask.now_ms, since_ms, fetch).await?;
         Ok(trace.used(got))
     }
 
@@ -202,9 +253,14 @@ impl Wiki {
         trace: &Trace,
     ) -> Result<Bytes, Fault> {
         let day = date.date();
-        let request = self.addresses.top(project, (day.year(), day.month(), day.day()), &ask.caller);
+        let request = self
+            .addresses
+            .top(project, (day.year(), day.month(), day.day()), &ask.caller);
         let key = request.identity();
-        let got = self.answers.get(key, ask.now_ms, i64::MIN, self.bring(request, json)).await?;
+        let got = self
+            .answers
+            .get(key, ask.now_ms, i64::MIN, self.bring(request, json))
+            .await?;
         Ok(trace.used(got))
     }
 
@@ -217,16 +273,24 @@ impl Wiki {
         ask: &Ask,
         trace: &Trace,
     ) -> Result<Bytes, Fault> {
-        let request = self.addresses.history(project, article, &from.compact(), &to.compact(), &ask.caller);
+        let request = self
+            .addresses
+            .history(project, article, &from.compact(), &to.compact(), &ask.caller);
         let key = request.identity();
-        let got = self.answers.get(key, ask.now_ms, i64::MIN, self.bring(request, json)).await?;
+        let got = self
+            .answers
+            .get(key, ask.now_ms, i64::MIN, self.bring(request, json))
+            .await?;
         Ok(trace.used(got))
     }
 
     /// Lets everything kept of a page be fetched again, in each of the language variants.
     pub(crate) fn expire(&self, source: &Source, variants: &[Option<Arc<str>>]) {
         for variant in variants {
-            let caller = Caller { request_id: "".into(), language: variant.clone() };
+            let caller = Caller {
+                request_id: "".into(),
+                language: variant.clone(),
+            };
             let key = key(&source.domain, &source.title, &caller);
             self.pages.expire(&key);
             self.summaries.expire(&key);

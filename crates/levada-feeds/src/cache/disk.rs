@@ -41,6 +41,9 @@ pub enum StoreError {
     },
 }
 
+/// Writes that are queued, by name; `None` removes.
+type Waiting = Mutex<HashMap<String, Option<Arc<Vec<u8>>>>>;
+
 enum Task {
     Put(String, Arc<Vec<u8>>),
     Remove(String),
@@ -51,7 +54,7 @@ enum Task {
 pub(crate) struct Disk {
     database: Arc<Database>,
     queue: Mutex<Option<SyncSender<Task>>>,
-    waiting: Arc<Mutex<HashMap<String, Option<Arc<Vec<u8>>>>>>,
+    waiting: Arc<Waiting>,
     writer: Mutex<Option<JoinHandle<()>>>,
     dropped: Arc<AtomicU64>,
 }
@@ -59,7 +62,10 @@ pub(crate) struct Disk {
 impl Disk {
     /// Opens or makes the file. A file that is damaged is renamed to `….damaged` and a new one is begun.
     pub(crate) fn open(path: &Path, most_bytes: u64) -> Result<Disk, StoreError> {
-        let unusable = |problem: String| StoreError::Unusable { path: path.to_owned(), problem };
+        let unusable = |problem: String| StoreError::Unusable {
+            path: path.to_owned(),
+            problem,
+        };
         if let Some(dir) = path.parent() {
             std::fs::create_dir_all(dir).map_err(|error| unusable(error.to_string()))?;
         }
@@ -76,8 +82,12 @@ impl Disk {
         };
         let database = Arc::new(database);
         let (queue, tasks) = sync_channel(QUEUE);
-        let waiting: Arc<Mutex<HashMap<_, _>>> = Arc::default();
-        let writer = Writer { database: Arc::clone(&database), waiting: Arc::clone(&waiting), most_bytes };
+        let waiting: Arc<Waiting> = Arc::default();
+        let writer = Writer {
+            database: Arc::clone(&database),
+            waiting: Arc::clone(&waiting),
+            most_bytes,
+        };
         let thread = std::thread::Builder::new()
             .name("feeds-store".into())
             .spawn(move || writer.run(&tasks))
@@ -123,7 +133,9 @@ impl Disk {
             let mut entries = Vec::new();
             for entry in table.range(prefix.as_str()..)? {
                 let (key, value) = entry?;
-                let Some(key) = key.value().strip_prefix(&prefix) else { break };
+                let Some(key) = key.value().strip_prefix(&prefix) else {
+                    break;
+                };
                 entries.push((key.to_owned(), value.value().to_vec()));
             }
             Ok(entries)
@@ -151,7 +163,11 @@ impl Disk {
     /// Waits until everything queued is durable. Blocks.
     pub(crate) fn flush(&self) {
         let (done, wait) = sync_channel(1);
-        let sent = self.queue.lock().as_ref().is_some_and(|queue| queue.send(Task::Flush(done)).is_ok());
+        let sent = self
+            .queue
+            .lock()
+            .as_ref()
+            .is_some_and(|queue| queue.send(Task::Flush(done)).is_ok());
         if sent {
             // An error means that the thread ended, and then there is nothing to wait for.
             let _ = wait.recv();
@@ -191,7 +207,7 @@ impl Drop for Disk {
 
 struct Writer {
     database: Arc<Database>,
-    waiting: Arc<Mutex<HashMap<String, Option<Arc<Vec<u8>>>>>>,
+    waiting: Arc<Waiting>,
     most_bytes: u64,
 }
 
@@ -275,7 +291,11 @@ impl Writer {
                 let (key, value) = entry?;
                 let size = (key.value().len() + value.value().len()) as u64;
                 total += size;
-                entries.push((written_at(value.value()).unwrap_or(i64::MIN), size, key.value().to_owned()));
+                entries.push((
+                    written_at(value.value()).unwrap_or(i64::MIN),
+                    size,
+                    key.value().to_owned(),
+                ));
             }
         }
         if total <= self.most_bytes {
@@ -315,7 +335,13 @@ mod tests {
     use super::*;
 
     fn record(at_ms: i64, size: usize) -> Vec<u8> {
-        Record { at_ms, head: (), body: vec![7; size] }.encode().expect("encodable")
+        Record {
+            at_ms,
+            head: (),
+            body: vec![7; size],
+        }
+        .encode()
+        .expect("encodable")
     }
 
     #[test]

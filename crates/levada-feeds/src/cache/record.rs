@@ -41,7 +41,11 @@ impl<H: Serialize + DeserializeOwned> Record<H> {
         let length = u32::from_le_bytes(bytes.get(9..FIXED)?.try_into().ok()?) as usize;
         let head = bytes.get(FIXED..FIXED.checked_add(length)?)?;
         let head = serde_json::from_slice(head).ok()?;
-        Some(Record { at_ms, head, body: bytes[FIXED + length..].to_vec() })
+        Some(Record {
+            at_ms,
+            head,
+            body: bytes[FIXED + length..].to_vec(),
+        })
     }
 }
 
@@ -59,7 +63,11 @@ mod tests {
 
     #[test]
     fn an_entry_reads_back_and_damage_reads_as_absent() {
-        let record = Record { at_ms: -5, head: vec!["a".to_owned()], body: b"body".to_vec() };
+        let record = Record {
+            at_ms: -5,
+            head: vec!["a".to_owned()],
+            body: b"body".to_vec(),
+        };
         let bytes = record.encode().expect("encodable");
         assert_eq!(Record::decode(&bytes), Some(record));
         for cut in 0..bytes.len() - 4 {

@@ -138,14 +138,22 @@ impl<T: Keep> Shelf<T> {
         let flight = self.flights.join(key, move || async move {
             shelf.renew(named, now_ms, not_before_ms, fetch).await
         });
-        flight.await.unwrap_or_else(|| Err(Fault::internal("the fetching task ended by a panic")))
+        flight
+            .await
+            .unwrap_or_else(|| Err(Fault::internal("the fetching task ended by a panic")))
     }
 
     /// Lets the answer for `key` be fetched again by the next who wants it. True when there was one in memory.
     pub(crate) fn expire(&self, key: &str) -> bool {
         match self.memory.get(key) {
             Some(held) => {
-                self.memory.insert(key.to_owned(), Arc::new(Shelved { expired: true, ..(*held).clone() }));
+                self.memory.insert(
+                    key.to_owned(),
+                    Arc::new(Shelved {
+                        expired: true,
+                        ..(*held).clone()
+                    }),
+                );
                 if let Some(disk) = &self.disk {
                     disk.remove(self.name, key);
                 }
@@ -178,7 +186,7 @@ impl<T: Keep> Shelf<T> {
     {
         let held = match self.memory.get(&key) {
             Some(held) => Some(held),
-            None => self.from_disk(&key).await,
+            None => self.look_on_disk(&key).await,
         };
         if let Some(held) = &held
             && self.is_fresh(held, now_ms, not_before_ms)
@@ -190,7 +198,11 @@ impl<T: Keep> Shelf<T> {
         match fetch().await {
             Ok(value) => {
                 self.put(&key, Ok(value.clone()), now_ms);
-                Ok(Got { value, made_ms: now_ms, stale: None })
+                Ok(Got {
+                    value,
+                    made_ms: now_ms,
+                    stale: None,
+                })
             }
             Err(fault) if fault.is_absence() => {
                 self.put(&key, Err(fault.clone()), now_ms);
@@ -208,16 +220,32 @@ impl<T: Keep> Shelf<T> {
 
     fn put(&self, key: &str, value: Result<T, Fault>, now_ms: i64) {
         if let Some(disk) = &self.disk {
-            let head = Head { made_ms: now_ms, missing: value.as_ref().err().cloned() };
+            let head = Head {
+                made_ms: now_ms,
+                missing: value.as_ref().err().cloned(),
+            };
             let body = value.as_ref().map(Keep::to_store).unwrap_or_default();
-            if let Some(bytes) = (Record { at_ms: now_ms, head, body }).encode() {
+            if let Some(bytes) = (Record {
+                at_ms: now_ms,
+                head,
+                body,
+            })
+            .encode()
+            {
                 disk.put(self.name, key, bytes);
             }
         }
-        self.memory.insert(key.to_owned(), Arc::new(Shelved { value, made_ms: now_ms, expired: false }));
+        self.memory.insert(
+            key.to_owned(),
+            Arc::new(Shelved {
+                value,
+                made_ms: now_ms,
+                expired: false,
+            }),
+        );
     }
 
-    async fn from_disk(&self, key: &str) -> Option<Arc<Shelved<T>>> {
+    async fn look_on_disk(&self, key: &str) -> Option<Arc<Shelved<T>>> {
         let disk = Arc::clone(self.disk.as_ref()?);
         let (name, wanted) = (self.name, key.to_owned());
         let read = tokio::task::spawn_blocking(move || {
@@ -226,7 +254,11 @@ impl<T: Keep> Shelf<T> {
                 Some(fault) => Err(fault),
                 None => Ok(T::from_store(&record.body)?),
             };
-            Some(Arc::new(Shelved { value, made_ms: record.head.made_ms, expired: false }))
+            Some(Arc::new(Shelved {
+                value,
+                made_ms: record.head.made_ms,
+                expired: false,
+            }))
         });
         let held = read.await.ok().flatten()?;
         self.metrics.cache(self.kept, "disk");
@@ -235,7 +267,11 @@ impl<T: Keep> Shelf<T> {
     }
 
     fn is_fresh(&self, held: &Shelved<T>, now_ms: i64, not_before_ms: i64) -> bool {
-        let life = if held.value.is_ok() { self.keeping.found_ms } else { self.keeping.missing_ms };
+        let life = if held.value.is_ok() {
+            self.keeping.found_ms
+        } else {
+            self.keeping.missing_ms
+        };
         !held.expired && held.made_ms >= not_before_ms && now_ms < held.made_ms + life
     }
 
@@ -245,14 +281,22 @@ impl<T: Keep> Shelf<T> {
 }
 
 fn give<T: Clone>(held: &Shelved<T>, stale: Option<Fault>) -> Result<Got<T>, Fault> {
-    held.value.clone().map(|value| Got { value, made_ms: held.made_ms, stale })
+    held.value.clone().map(|value| Got {
+        value,
+        made_ms: held.made_ms,
+        stale,
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const KEEPING: Keeping = Keeping { found_ms: 1_000, missing_ms: 100, spare_ms: 10_000 };
+    const KEEPING: Keeping = Keeping {
+        found_ms: 1_000,
+        missing_ms: 100,
+        spare_ms: 10_000,
+    };
 
     fn shelf(disk: Option<Arc<Disk>>) -> Arc<Shelf<Bytes>> {
         Shelf::new(Kept::Page, 1 << 20, KEEPING, disk, Arc::default())
@@ -261,7 +305,9 @@ mod tests {
     async fn get(shelf: &Arc<Shelf<Bytes>>, now_ms: i64, fetched: Result<&'static str, Fault>) -> String {
         let fetch = move || async move { fetched.map(Bytes::from) };
         match shelf.get("k".into(), now_ms, 0, fetch).await {
-            Ok(Got { value, stale: None, .. }) => String::from_utf8_lossy(&value).into_owned(),
+            Ok(Got {
+                value, stale: None, ..
+            }) => String::from_utf8_lossy(&value).into_owned(),
             Ok(Got { value, .. }) => format!("old {}", String::from_utf8_lossy(&value)),
             Err(fault) => fault.to_string(),
         }
@@ -310,7 +356,11 @@ mod tests {
     #[tokio::test]
     async fn answers_found_and_missing_survive_a_restart() {
         let dir = tempfile::tempdir().expect("a directory");
-        let open = || Some(Arc::new(Disk::open(&dir.path().join("c"), 1 << 20).expect("a store")));
+        let open = || {
+            Some(Arc::new(
+                Disk::open(&dir.path().join("c"), 1 << 20).expect("a store"),
+            ))
+        };
         let first = shelf(open());
         assert_eq!(get(&first, 0, Ok("one")).await, "one");
         drop(first);

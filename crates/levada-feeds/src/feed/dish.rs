@@ -23,7 +23,13 @@ pub(crate) struct Dish {
 impl Dish {
     /// Nothing that day.
     pub(crate) fn nothing(varies: bool, notes: Vec<Note>) -> Dish {
-        Dish { json: None, items: 0, id: String::new(), varies, notes }
+        Dish {
+            json: None,
+            items: 0,
+            id: String::new(),
+            varies,
+            notes,
+        }
     }
 }
 

@@ -19,7 +19,9 @@ pub(crate) async fn summaries<'a>(
 ) -> HashMap<DbTitle, Summary> {
     let mut seen = HashSet::new();
     let distinct: Vec<&DbTitle> = titles.filter(|title| seen.insert(*title)).take(TITLES).collect();
-    let asked = distinct.iter().map(|title| wiki.summary(domain, title.as_str(), ask, trace));
+    let asked = distinct
+        .iter()
+        .map(|title| wiki.summary(domain, title.as_str(), ask, trace));
     let answers = join_all(asked).await;
     let mut found = HashMap::with_capacity(distinct.len());
     for (title, answer) in distinct.into_iter().zip(answers) {

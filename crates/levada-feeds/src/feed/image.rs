@@ -23,7 +23,10 @@ impl Kitchen {
             ("action", "query"),
             ("generator", "images"),
             ("prop", "imageinfo|revisions"),
-            ("iiextmetadatafilter", "Artist|LicenseShortName|License|LicenseUrl|Credit"),
+            (
+                "iiextmetadatafilter",
+                "Artist|LicenseShortName|License|LicenseUrl|Credit",
+            ),
             ("iimetadataversion", "latest"),
             ("iiprop", "url|dimensions|extmetadata"),
             ("iiurlwidth", "640"),
@@ -51,7 +54,11 @@ impl Kitchen {
         );
         let (revision, text) = match page {
             Ok(page) => {
-                let revision = if self.config.compat { page.id } else { page.revision };
+                let revision = if self.config.compat {
+                    page.id
+                } else {
+                    page.revision
+                };
                 let (text, noted) = off_thread(move || picture::parse_descriptions(&page.html)).await?;
                 notes.extend(noted);
                 (revision, text)
@@ -83,6 +90,12 @@ impl Kitchen {
             return Err(Problem::internal(error.as_str(), "Cannot read properties of undefined").into());
         }
         let picture = picture::assemble(domain, &file, &text, &entity);
-        Ok(Dish { json: Some(json(&picture)?), items: 1, id: revision.to_string(), varies: false, notes })
+        Ok(Dish {
+            json: Some(json(&picture)?),
+            items: 1,
+            id: revision.to_string(),
+            varies: false,
+            notes,
+        })
     }
 }

@@ -92,7 +92,11 @@ impl FeedKey {
             }
         };
         let variant = (!variant.is_empty()).then(|| Arc::from(variant));
-        Some(FeedKey { domain: Arc::from(domain), feed, variant })
+        Some(FeedKey {
+            domain: Arc::from(domain),
+            feed,
+            variant,
+        })
     }
 }
 

@@ -20,8 +20,8 @@ use crate::metrics::{Kept, Metrics};
 use crate::model::{DayPage, Siteinfo};
 use crate::note::Note;
 use crate::parse::Compat;
-use crate::upstream::address::Caller;
 use crate::upstream::Fetch;
+use crate::upstream::address::Caller;
 use crate::wiki::{Ask, Failure, Page, Source, Trace, Wiki};
 use arc_swap::ArcSwap;
 use std::sync::Arc;
@@ -109,21 +109,40 @@ impl Kitchen {
 
     /// As [`Kitchen::obtain`]; when an outage keeps the feed from being made, the same feed of the day before, if it
     /// is still there.
-    pub(crate) async fn obtain_or_day_before(self: &Arc<Self>, key: &FeedKey, request_id: &Arc<str>) -> Plate {
+    pub(crate) async fn obtain_or_day_before(
+        self: &Arc<Self>,
+        key: &FeedKey,
+        request_id: &Arc<str>,
+    ) -> Plate {
         let plate = self.obtain(key, request_id).await;
         if !plate.is_lost() || self.config.compat {
             return plate;
         }
-        let Some((feed, day)) = key.feed.day_before() else { return plate };
+        let Some((feed, day)) = key.feed.day_before() else {
+            return plate;
+        };
         let earlier = FeedKey { feed, ..key.clone() };
-        let Some(entry) = self.results.get(&earlier).filter(|entry| entry.made.json.is_some()) else {
+        let Some(entry) = self
+            .results
+            .get(&earlier)
+            .filter(|entry| entry.made.json.is_some())
+        else {
             return plate;
         };
         let why = plate.failed.clone().unwrap_or_else(|| Arc::from("unavailable"));
         let age_ms = self.clock.now_ms() - entry.made_ms;
         self.metrics.stale(key.feed.name(), "error", age_ms);
-        let stale = Stale { age_ms, why, class: "error", day: Some(day) };
-        Plate { entry: Ok(entry), failed: None, stale: Some(stale) }
+        let stale = Stale {
+            age_ms,
+            why,
+            class: "error",
+            day: Some(day),
+        };
+        Plate {
+            entry: Ok(entry),
+            failed: None,
+            stale: Some(stale),
+        }
     }
 
     /// Makes a feed anew now, keeps it and hands it out.
@@ -140,7 +159,9 @@ impl Kitchen {
         let since_ms = now_ms - i64::from(cache.refresh_idle_s) * 1000;
         let due = self.results.due(now_ms, ahead_ms, since_ms);
         let request_id: Arc<str> = Arc::from(crate::http::request_id());
-        due.iter().filter(|key| self.launch(key, &request_id, now_ms)).count()
+        due.iter()
+            .filter(|key| self.launch(key, &request_id, now_ms))
+            .count()
     }
 
     /// A page has changed: outdates exactly the feeds built from it. Gives how many.
@@ -161,7 +182,12 @@ impl Kitchen {
     /// The half of the original's entity tag that stands for a page: its revision; in compat mode the page id, which
     /// the original takes for one (contract §2.0.3).
     pub(super) fn page_tag(&self, page: &Page) -> String {
-        if self.config.compat || page.revision == 0 { page.id } else { page.revision }.to_string()
+        if self.config.compat || page.revision == 0 {
+            page.id
+        } else {
+            page.revision
+        }
+        .to_string()
     }
 
     /// Site information, or what is true of most wikis; the lack is noted.
@@ -201,7 +227,11 @@ impl Kitchen {
             }
         }
         self.metrics.cache(Kept::Result, "miss");
-        let since_ms = entry.as_ref().and_then(|entry| entry.outdated_ms).unwrap_or(i64::MIN);
+        let since_ms = entry
+            .as_ref()
+            .and_then(|entry| entry.outdated_ms)
+            // What was fetched in the very millisecond of the change may be from before it.
+            .map_or(i64::MIN, |outdated_ms| outdated_ms + 1);
         let deadline = Duration::from_millis(self.config.upstream.part_deadline_ms);
         match tokio::time::timeout(deadline, self.flight(key, request_id, since_ms)).await {
             Ok(plate) => plate,
@@ -214,16 +244,22 @@ impl Kitchen {
 
     async fn flight(self: &Arc<Self>, key: &FeedKey, request_id: &Arc<str>, since_ms: i64) -> Plate {
         let (kitchen, named, id) = (Arc::clone(self), key.clone(), Arc::clone(request_id));
-        let flight =
-            self.flights.join(key.to_string(), move || async move { kitchen.make(named, id, since_ms).await });
+        let flight = self.flights.join(key.to_string(), move || async move {
+            kitchen.make(named, id, since_ms).await
+        });
         flight.await.unwrap_or_else(|| {
-            Plate::failed(Problem::internal("Error", "making the feed ended by a panic"), "internal error")
+            Plate::failed(
+                Problem::internal("Error", "making the feed ended by a panic"),
+                "internal error",
+            )
         })
     }
 
     fn launch(self: &Arc<Self>, key: &FeedKey, request_id: &Arc<str>, since_ms: i64) -> bool {
         let (kitchen, named, id) = (Arc::clone(self), key.clone(), Arc::clone(request_id));
-        self.flights.launch(key.to_string(), move || async move { kitchen.make(named, id, since_ms).await })
+        self.flights.launch(key.to_string(), move || async move {
+            kitchen.make(named, id, since_ms).await
+        })
     }
 
     async fn make(self: Arc<Self>, key: FeedKey, request_id: Arc<str>, since_ms: i64) -> Plate {
@@ -232,7 +268,10 @@ impl Kitchen {
         };
         let now_ms = self.clock.now_ms();
         let ask = Ask {
-            caller: Caller { request_id, language: key.variant.clone() },
+            caller: Caller {
+                request_id,
+                language: key.variant.clone(),
+            },
             now_ms,
             pages_since_ms: since_ms,
         };
@@ -241,8 +280,21 @@ impl Kitchen {
         let cooked = self.cook(&key, &ask, &trace).await;
         let (sources, failures, old_copy) = trace.finish();
         // A page that changed while the feed was being made may have been read before the change.
-        let outdated = self.results.changed_since(changes, &sources).then(|| self.clock.now_ms());
-        self.keep(&key, cooked, Traced { sources, failures, old_copy, outdated }, now_ms)
+        let outdated = self
+            .results
+            .changed_since(changes, &sources)
+            .then(|| self.clock.now_ms());
+        self.keep(
+            &key,
+            cooked,
+            Traced {
+                sources,
+                failures,
+                old_copy,
+                outdated,
+            },
+            now_ms,
+        )
     }
 
     async fn cook(&self, key: &FeedKey, ask: &Ask, trace: &Trace) -> Result<Dish, Refusal> {
@@ -260,15 +312,24 @@ impl Kitchen {
     /// Keeps what was made, unless what there is is better.
     fn keep(&self, key: &FeedKey, cooked: Result<Dish, Refusal>, traced: Traced, now_ms: i64) -> Plate {
         let name = key.feed.name();
-        let Traced { sources, mut failures, old_copy, outdated } = traced;
+        let Traced {
+            sources,
+            mut failures,
+            old_copy,
+            outdated,
+        } = traced;
         let held = self.results.get(key);
-        let usable = held.as_ref().filter(|entry| entry.made.json.is_some() && self.is_usable(entry, now_ms));
+        let usable = held
+            .as_ref()
+            .filter(|entry| entry.made.json.is_some() && self.is_usable(entry, now_ms));
         let dish = match cooked {
             Ok(dish) => dish,
             Err(refusal) => {
                 let why = refusal.reason();
                 let problem = refusal.problem(self.config.compat);
-                if refusal.is_final() {
+                // A page that is always there and is gone was moved, by accident or with the rules lagging behind.
+                let is_moved = key.feed.empty_is_suspicious() && usable.is_some();
+                if refusal.is_final() && !is_moved {
                     self.metrics.build(name, "ok");
                     return Plate::fresh(self.keep_problem(key, problem, sources, outdated, now_ms));
                 }
@@ -284,14 +345,19 @@ impl Kitchen {
             self.metrics.empty(name);
             let why = dish.notes.iter().find(|note| note.kind.is_suspicious());
             let why = why.map_or_else(|| "the source page has no item".to_owned(), Note::to_string);
-            failures.push(Failure { what: "items".to_owned(), count: 1, why });
+            failures.push(Failure {
+                what: "items".to_owned(),
+                count: 1,
+                why,
+            });
         }
         if let Some(entry) = usable
             && let Some(why) = worse(&dish, &failures, &sources, &entry.made)
         {
             return self.go_on_with(key, entry, &why, now_ms);
         }
-        self.metrics.build(name, if failures.is_empty() { "ok" } else { "degraded" });
+        self.metrics
+            .build(name, if failures.is_empty() { "ok" } else { "degraded" });
         let life_s = match &dish.json {
             _ if !failures.is_empty() => self.config.fresh.degraded,
             None => self.config.fresh.missing,
@@ -314,13 +380,23 @@ impl Kitchen {
                 let next_ms = now_ms + i64::from(self.config.fresh.degraded) * 1000;
                 let until_ms = made_ms + i64::from(life_s) * 1000;
                 let held = Some((Arc::clone(&why), next_ms));
-                let times = Times { made_ms, until_ms, held, outdated };
+                let times = Times {
+                    made_ms,
+                    until_ms,
+                    held,
+                    outdated,
+                };
                 let entry = self.results.put(key, made, times, now_ms);
                 Plate::stale(entry, now_ms, "error", &why)
             }
             None => {
                 let until_ms = now_ms + i64::from(life_s) * 1000;
-                let times = Times { made_ms: now_ms, until_ms, held: None, outdated };
+                let times = Times {
+                    made_ms: now_ms,
+                    until_ms,
+                    held: None,
+                    outdated,
+                };
                 Plate::fresh(self.results.put(key, made, times, now_ms))
             }
         }
@@ -352,7 +428,12 @@ impl Kitchen {
             notes: Vec::new(),
         };
         let until_ms = now_ms + i64::from(self.config.fresh.missing) * 1000;
-        let times = Times { made_ms: now_ms, until_ms, held: None, outdated };
+        let times = Times {
+            made_ms: now_ms,
+            until_ms,
+            held: None,
+            outdated,
+        };
         self.results.put(key, made, times, now_ms)
     }
 
@@ -382,7 +463,9 @@ impl Kitchen {
 fn worse(dish: &Dish, failures: &[Failure], sources: &[Source], held: &Made) -> Option<String> {
     let lacks = |failures: &[Failure]| failures.iter().map(|failure| failure.count).sum::<u32>();
     if dish.items == 0 && held.items > 0 {
-        let why = failures.first().map_or("nothing was found where there was something", |lack| &lack.why);
+        let why = failures
+            .first()
+            .map_or("nothing was found where there was something", |lack| &lack.why);
         return Some(why.to_owned());
     }
     // One page of many without its summary is no reason to hold the news back; a quarter of them is.

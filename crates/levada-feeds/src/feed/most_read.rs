@@ -26,8 +26,10 @@ impl Kitchen {
             return Ok(Dish::nothing(false, Vec::new()));
         }
         let project = pageview_project(domain);
-        let (top, site) =
-            tokio::join!(self.wiki.top(&project, date, ask, trace), self.wiki.siteinfo(domain, ask));
+        let (top, site) = tokio::join!(
+            self.wiki.top(&project, date, ask, trace),
+            self.wiki.siteinfo(domain, ask)
+        );
         let (top, site) = (top?, site?);
         let varies = site.variants.len() > 1;
         let (top, mut notes) = most_read::parse_top(&top);

@@ -16,8 +16,10 @@ impl Kitchen {
         let Some(title) = rules.news(domain, &compat).map(|language| language.page.clone()) else {
             return Err(Problem::unsupported().into());
         };
-        let (site, page) =
-            tokio::join!(self.site_or_default(domain, ask, trace), self.wiki.page(domain, &title, ask, trace));
+        let (site, page) = tokio::join!(
+            self.site_or_default(domain, ask, trace),
+            self.wiki.page(domain, &title, ask, trace)
+        );
         let page = page?;
         let (html, wiki, known) = (Arc::clone(&page.html), domain.to_owned(), Arc::clone(&site));
         let (items, notes) = off_thread(move || match rules.news(&wiki, &compat) {
@@ -50,8 +52,10 @@ impl Kitchen {
         let Some(title) = rules.did_you_know(domain).map(|language| language.page.clone()) else {
             return Err(Problem::unsupported().into());
         };
-        let (site, page) =
-            tokio::join!(self.site_or_default(domain, ask, trace), self.wiki.page(domain, &title, ask, trace));
+        let (site, page) = tokio::join!(
+            self.site_or_default(domain, ask, trace),
+            self.wiki.page(domain, &title, ask, trace)
+        );
         let page = page?;
         let (html, wiki, compat) = (Arc::clone(&page.html), domain.to_owned(), self.quirks);
         let (items, notes) = off_thread(move || match rules.did_you_know(&wiki) {

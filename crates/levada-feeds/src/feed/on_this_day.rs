@@ -57,8 +57,10 @@ impl Kitchen {
         let items = events.len();
         // A large list is a megabyte of JSON.
         let body = off_thread(move || {
-            let hydrated: Vec<_> =
-                events.iter().map(|event| event.hydrate(&|title| summaries.get(title).cloned())).collect();
+            let hydrated: Vec<_> = events
+                .iter()
+                .map(|event| event.hydrate(&|title| summaries.get(title).cloned()))
+                .collect();
             json(&hydrated)
         })
         .await??;
@@ -94,7 +96,9 @@ impl Kitchen {
             days.insert(named, (html, Arc::clone(&read)));
             Ok(read)
         });
-        flight.await.unwrap_or_else(|| Err(Fault::internal("reading the day page ended by a panic")))
+        flight
+            .await
+            .unwrap_or_else(|| Err(Fault::internal("reading the day page ended by a panic")))
     }
 
     async fn read_selected(

@@ -31,16 +31,33 @@ pub(crate) struct Stale {
 
 impl Plate {
     pub(crate) fn fresh(entry: Arc<Entry>) -> Plate {
-        Plate { entry: Ok(entry), failed: None, stale: None }
+        Plate {
+            entry: Ok(entry),
+            failed: None,
+            stale: None,
+        }
     }
 
     pub(crate) fn stale(entry: Arc<Entry>, now_ms: i64, class: &'static str, why: &str) -> Plate {
-        let stale = Stale { age_ms: now_ms - entry.made_ms, why: Arc::from(why), class, day: None };
-        Plate { entry: Ok(entry), failed: None, stale: Some(stale) }
+        let stale = Stale {
+            age_ms: now_ms - entry.made_ms,
+            why: Arc::from(why),
+            class,
+            day: None,
+        };
+        Plate {
+            entry: Ok(entry),
+            failed: None,
+            stale: Some(stale),
+        }
     }
 
     pub(crate) fn failed(problem: Problem, why: &str) -> Plate {
-        Plate { entry: Err(problem), failed: Some(Arc::from(why)), stale: None }
+        Plate {
+            entry: Err(problem),
+            failed: Some(Arc::from(why)),
+            stale: None,
+        }
     }
 
     /// What was made, when something was.

@@ -30,7 +30,10 @@ impl Urn {
     fn draw(&self, domain: &str, drawn_since_ms: i64) -> Option<(DbTitle, usize)> {
         let mut urns = self.0.lock();
         let urn = urns.get_mut(domain)?;
-        while urn.front().is_some_and(|(drawn_ms, _)| *drawn_ms < drawn_since_ms) {
+        while urn
+            .front()
+            .is_some_and(|(drawn_ms, _)| *drawn_ms < drawn_since_ms)
+        {
             urn.pop_front();
         }
         let (_, title) = urn.pop_front()?;
@@ -81,8 +84,10 @@ impl Kitchen {
             ("grnnamespace", "0"),
             ("prop", "description|pageprops"),
         ];
-        let (body, site) =
-            tokio::join!(self.wiki.ask_anew(domain, &PARAMS, ask), self.wiki.siteinfo(domain, ask));
+        let (body, site) = tokio::join!(
+            self.wiki.ask_anew(domain, &PARAMS, ask),
+            self.wiki.siteinfo(domain, ask)
+        );
         let body = body?;
         // The names of namespaces matter little here: only articles are drawn.
         let site = match site {

@@ -131,7 +131,14 @@ impl Results {
                 }
             })
             .build();
-        let results = Results { memory, links, disk, versions: AtomicU64::new(1), changes: AtomicU64::new(0), recent: Mutex::default() };
+        let results = Results {
+            memory,
+            links,
+            disk,
+            versions: AtomicU64::new(1),
+            changes: AtomicU64::new(0),
+            recent: Mutex::default(),
+        };
         results.load(now_ms, keep_ms);
         results
     }
@@ -142,13 +149,7 @@ impl Results {
     }
 
     /// Puts a feed that was just made, and remembers it across restarts unless it is a problem.
-    pub(crate) fn put(
-        &self,
-        key: &FeedKey,
-        made: Made,
-        times: Times,
-        now_ms: i64,
-    ) -> Arc<Entry> {
+    pub(crate) fn put(&self, key: &FeedKey, made: Made, times: Times, now_ms: i64) -> Arc<Entry> {
         if let Some(disk) = &self.disk {
             let name = key.to_string();
             match &made.json {
@@ -165,7 +166,11 @@ impl Results {
                         failures: made.failures.clone(),
                         notes: made.notes.clone(),
                     };
-                    let record = Record { at_ms: now_ms, head, body: json.to_vec() };
+                    let record = Record {
+                        at_ms: now_ms,
+                        head,
+                        body: json.to_vec(),
+                    };
                     if let Some(bytes) = record.encode() {
                         disk.put(Kept::Result.name(), &name, bytes);
                     }
@@ -179,7 +184,13 @@ impl Results {
 
     /// Goes on serving what there is, because of `why`, until the next attempt.
     pub(crate) fn hold(&self, key: &FeedKey, entry: &Entry, why: &str, next_ms: i64) -> Arc<Entry> {
-        self.insert(key, Entry { held: Some((Arc::from(why), next_ms)), ..copy(entry) })
+        self.insert(
+            key,
+            Entry {
+                held: Some((Arc::from(why), next_ms)),
+                ..copy(entry)
+            },
+        )
     }
 
     /// Outdates the feeds built from a page. Gives their names.
@@ -196,7 +207,14 @@ impl Results {
         for key in &keys {
             if let Some(entry) = self.memory.get(key) {
                 // What was held may be made anew at once: the change may be the cure.
-                self.insert(key, Entry { outdated_ms: Some(now_ms), held: None, ..copy(&entry) });
+                self.insert(
+                    key,
+                    Entry {
+                        outdated_ms: Some(now_ms),
+                        held: None,
+                        ..copy(&entry)
+                    },
+                );
             }
         }
         keys
@@ -269,7 +287,8 @@ impl Results {
         let Some(disk) = &self.disk else { return };
         for (name, bytes) in disk.all(Kept::Result.name()) {
             let read = FeedKey::parse(&name).zip(Record::<Head>::decode(&bytes));
-            let Some((key, record)) = read.filter(|(_, record)| now_ms < record.head.fresh_until_ms + keep_ms)
+            let Some((key, record)) =
+                read.filter(|(_, record)| now_ms < record.head.fresh_until_ms + keep_ms)
             else {
                 disk.remove(Kept::Result.name(), &name);
                 continue;
@@ -287,7 +306,12 @@ impl Results {
             };
             // Nobody has asked for it since the start.
             let until_ms = head.fresh_until_ms;
-            let times = Times { made_ms: head.made_ms, until_ms, held: None, outdated: None };
+            let times = Times {
+                made_ms: head.made_ms,
+                until_ms,
+                held: None,
+                outdated: None,
+            };
             let entry = self.entry(made, times, 0);
             self.insert(&key, entry);
         }

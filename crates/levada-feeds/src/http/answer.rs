@@ -34,13 +34,21 @@ impl Answerer {
     pub(crate) fn new(kitchen: Arc<Kitchen>) -> Answerer {
         let documents = Documents::new(kitchen.config.cache.replies_bytes, Arc::clone(&kitchen.metrics));
         let dress = Dress::new(&kitchen.config);
-        Answerer { kitchen, documents, dress, spec: super::spec::swagger() }
+        Answerer {
+            kitchen,
+            documents,
+            dress,
+            spec: super::spec::swagger(),
+        }
     }
 
     /// The answer, and the name of the endpoint in metrics.
     pub(crate) async fn answer(&self, asked: &Asked<'_>) -> (&'static str, Response<Bytes>) {
         let config = &self.kitchen.config;
-        let rules = route::Rules { rest_v1: config.rest_v1, compat: config.compat };
+        let rules = route::Rules {
+            rest_v1: config.rest_v1,
+            compat: config.compat,
+        };
         match Route::read(asked.path, asked.host, rules) {
             Ok(route) => {
                 let endpoint = endpoint(&route.target);
@@ -58,7 +66,7 @@ impl Answerer {
 
     async fn reply(&self, route: &Route, asked: &Asked<'_>) -> Reply {
         if route.target == Target::Home {
-            return Reply::moved("https://phabricator.wikimedia.org/tag/wikifeeds");
+            return Reply::moved(self.home());
         }
         match asked.method {
             &Method::GET | &Method::HEAD => {}
@@ -83,12 +91,12 @@ impl Answerer {
             Target::Configuration => self.configuration().await,
             Target::RandomTitle => self.random_title(route, asked).await,
             Target::RandomRedirect(format) => self.random_redirect(route, format, asked).await,
-            Target::Info(key) => Self::info(*key),
+            Target::Info(key) => self.info(*key),
             Target::Robots => Reply::text(Bytes::from_static(b"User-agent: *\nDisallow: /\n")),
-            Target::Root => self.root(asked),
+            Target::Root => self.root(asked).await,
             Target::Preview => self.preview(asked).await,
             Target::Style => Self::style(),
-            Target::Home => Reply::moved("https://phabricator.wikimedia.org/tag/wikifeeds"),
+            Target::Home => Reply::moved(self.home()),
         }
     }
 
@@ -100,11 +108,11 @@ impl Answerer {
     }
 
     /// Whether the wiki may be asked.
-    fn admit(&self, domain: &str) -> Result<Arc<str>, Problem> {
+    fn admit(&self, domain: &str) -> Result<Arc<str>, Box<Problem>> {
         if route::is_domain(domain) && self.kitchen.config.admits(domain) {
             Ok(Arc::from(domain))
         } else {
-            Err(Problem::foreign_domain())
+            Err(Box::new(Problem::foreign_domain()))
         }
     }
 
@@ -114,13 +122,19 @@ impl Answerer {
         // A quarter of a part's deadline: the default variant in time is better than the right one too late.
         let patience = Duration::from_millis(self.kitchen.config.upstream.part_deadline_ms / 4);
         let ask = self.ask(asked);
-        let site = tokio::time::timeout(patience, self.kitchen.wiki.siteinfo(domain, &ask)).await.ok()?.ok()?;
+        let site = tokio::time::timeout(patience, self.kitchen.wiki.siteinfo(domain, &ask))
+            .await
+            .ok()?
+            .ok()?;
         language::variant(asked.accept_language, &site.variants)
     }
 
     fn ask(&self, asked: &Asked<'_>) -> Ask {
         Ask {
-            caller: Caller { request_id: Arc::clone(&asked.request_id), language: None },
+            caller: Caller {
+                request_id: Arc::clone(&asked.request_id),
+                language: None,
+            },
             now_ms: self.kitchen.clock.now_ms(),
             pages_since_ms: i64::MIN,
         }
@@ -135,12 +149,20 @@ impl Answerer {
             NoRoute::Unknown => self.dressed(self.no_such_path(asked), contract, asked),
             NoRoute::Malformed => {
                 let detail = format!("Failed to decode the path '{}'", asked.path);
-                let problem = if compat {
-                    Problem::internal("URIError", &detail)
-                } else {
-                    Problem::bad_request("Bad request", &detail)
-                };
-                self.dressed(Reply::problem(problem), contract, asked)
+                if !compat {
+                    return self.dressed(
+                        Reply::problem(Problem::bad_request("Bad request", &detail)),
+                        contract,
+                        asked,
+                    );
+                }
+                let problem = Problem::internal("URIError", &detail);
+                let mut response = self.dressed(Reply::problem(problem), contract, asked);
+                // The original fails before it comes to these.
+                for name in ["allow-origin", "allow-headers", "allow-methods", "expose-headers"] {
+                    response.headers_mut().remove(format!("access-control-{name}"));
+                }
+                response
             }
         }
     }

@@ -51,7 +51,15 @@ impl Course {
             Feed::OnThisDay(kind, _) => Kind::List(kind),
             _ => Kind::Plain,
         };
-        Course { kind, keys: vec![FeedKey { domain: Arc::clone(domain), feed, variant }], day_before: false }
+        Course {
+            kind,
+            keys: vec![FeedKey {
+                domain: Arc::clone(domain),
+                feed,
+                variant,
+            }],
+            day_before: false,
+        }
     }
 
     /// All lists of a day of the year.
@@ -73,7 +81,11 @@ impl Course {
             variant: variant.cloned(),
         };
         let kind = if public { Kind::PublicLists } else { Kind::AllLists };
-        Course { kind, keys: order.map(key).to_vec(), day_before: false }
+        Course {
+            kind,
+            keys: order.map(key).to_vec(),
+            day_before: false,
+        }
     }
 
     /// The feed of a day: what `supports` says of each part decides whether it is asked for at all.
@@ -87,7 +99,11 @@ impl Course {
     ) -> Course {
         // Somewhere it is tomorrow already; further ahead there is no news, though the original gives today's (W25).
         let is_now = date >= today && (compat || date <= today.plus_days(1));
-        let mut feeds = vec![Feed::Tfa(date), Feed::MostRead(date.plus_days(-1)), Feed::Image(date)];
+        let mut feeds = vec![
+            Feed::Tfa(date),
+            Feed::MostRead(date.plus_days(-1)),
+            Feed::Image(date),
+        ];
         if is_now {
             feeds.push(Feed::News);
         }
@@ -95,12 +111,20 @@ impl Course {
         if is_now {
             feeds.push(Feed::Dyk);
         }
-        let keys = feeds.into_iter().filter(|feed| supports(*feed)).map(|feed| FeedKey {
-            domain: Arc::clone(domain),
-            feed,
-            variant: variant.cloned(),
-        });
-        Course { kind: Kind::Featured, keys: keys.collect(), day_before: date == today }
+        let keys = feeds
+            .into_iter()
+            .filter(|feed| supports(*feed))
+            .map(|feed| FeedKey {
+                domain: Arc::clone(domain),
+                feed,
+                // The picture is described in a language, not in a variant of it.
+                variant: variant.filter(|_| !matches!(feed, Feed::Image(_))).cloned(),
+            });
+        Course {
+            kind: Kind::Featured,
+            keys: keys.collect(),
+            day_before: date == today,
+        }
     }
 
     /// Gets all feeds, at the same time.
@@ -125,7 +149,10 @@ impl Course {
 impl Served {
     /// The versions of the feeds, for recognising the same body.
     pub(crate) fn versions(&self) -> Vec<Option<u64>> {
-        self.plates.iter().map(|plate| plate.entry.as_ref().ok().map(|entry| entry.version)).collect()
+        self.plates
+            .iter()
+            .map(|plate| plate.entry.as_ref().ok().map(|entry| entry.version))
+            .collect()
     }
 
     /// The body, as JSON.
@@ -139,7 +166,10 @@ impl Served {
             Kind::AllLists | Kind::PublicLists => {
                 let lacking: &[u8] = if compat { b"{}" } else { b"[]" };
                 joined(self.feeds().map(|(at, feed)| {
-                    (feed.name(), self.json(at).unwrap_or_else(|| Bytes::copy_from_slice(lacking)))
+                    (
+                        feed.name(),
+                        self.json(at).unwrap_or_else(|| Bytes::copy_from_slice(lacking)),
+                    )
                 }))
             }
             Kind::Featured => joined(self.feeds().filter_map(|(at, feed)| {
@@ -154,7 +184,11 @@ impl Served {
     /// Whether not a single feed has anything to show, and that is because something failed.
     pub(crate) fn is_lost(&self) -> bool {
         let any_lost = self.plates.iter().any(Plate::is_lost);
-        any_lost && self.plates.iter().all(|plate| plate.made().is_none_or(|made| made.json.is_none()))
+        any_lost
+            && self
+                .plates
+                .iter()
+                .all(|plate| plate.made().is_none_or(|made| made.json.is_none()))
     }
 
     /// Whether a feed is past its time or lacks something.
@@ -168,7 +202,9 @@ impl Served {
 
     /// Whether a feed depends on the reader's language variant.
     pub(crate) fn varies(&self) -> bool {
-        self.plates.iter().any(|plate| plate.made().is_some_and(|made| made.varies))
+        self.plates
+            .iter()
+            .any(|plate| plate.made().is_some_and(|made| made.varies))
     }
 
     /// The first problem, in the order of the feeds.
@@ -179,7 +215,10 @@ impl Served {
     /// The problem, when it is the same kind of thing for all feeds: the language is not supported, say.
     pub(crate) fn common_absence(&self) -> Option<&Problem> {
         let first = self.problem().filter(|problem| problem.status == 404)?;
-        self.plates.iter().all(|plate| plate.problem() == Some(first)).then_some(first)
+        self.plates
+            .iter()
+            .all(|plate| plate.problem() == Some(first))
+            .then_some(first)
     }
 
     /// The text of the header that names what is past its time.
@@ -190,7 +229,11 @@ impl Served {
                 let stale = self.plates[at].stale.as_ref()?;
                 let day = stale.day.map(|day| format!(";day={day}")).unwrap_or_default();
                 let age = stale.age_ms.max(0) / 1000;
-                Some(format!("{};age={age}{day};why={}", feed.name(), quoted(&stale.why)))
+                Some(format!(
+                    "{};age={age}{day};why={}",
+                    feed.name(),
+                    quoted(&stale.why)
+                ))
             })
             .collect();
         (!parts.is_empty()).then(|| parts.join(", "))
@@ -205,7 +248,11 @@ impl Served {
                 parts.push(format!("{name};why={}", quoted(why)));
             }
             for lack in plate.made().into_iter().flat_map(|made| &made.failures) {
-                let count = if lack.count > 1 { format!(";count={}", lack.count) } else { String::new() };
+                let count = if lack.count > 1 {
+                    format!(";count={}", lack.count)
+                } else {
+                    String::new()
+                };
                 parts.push(format!("{name}.{}{count};why={}", lack.what, quoted(&lack.why)));
             }
             // A source page that is gone is no outage, but it is not how this wiki is meant to be either.
@@ -227,7 +274,10 @@ impl Served {
 
     /// First half of the original's entity tag of the feed at a place.
     pub(crate) fn id(&self, at: usize) -> &str {
-        self.plates.get(at).and_then(Plate::made).map_or("", |made| &made.id)
+        self.plates
+            .get(at)
+            .and_then(Plate::made)
+            .map_or("", |made| &made.id)
     }
 
     pub(crate) fn feeds(&self) -> impl Iterator<Item = (usize, Feed)> + '_ {
@@ -258,7 +308,10 @@ mod tests {
     #[test]
     fn members_are_joined_as_they_are() {
         let json = |text: &'static str| Bytes::from_static(text.as_bytes());
-        assert_eq!(joined([("a", json("[1]")), ("b", json("{}"))]), r#"{"a":[1],"b":{}}"#);
+        assert_eq!(
+            joined([("a", json("[1]")), ("b", json("{}"))]),
+            r#"{"a":[1],"b":{}}"#
+        );
         assert_eq!(joined([]), "{}");
     }
 
@@ -266,8 +319,14 @@ mod tests {
     fn case_104_to_106_which_parts_a_day_has() {
         let today = FeedDate::from_ymd(2026, 11, 20).expect("a day");
         let names = |days: i32| -> Vec<&str> {
-            let course =
-                Course::featured(&Arc::from("en.wikipedia.org"), None, today.plus_days(days), today, false, |_| true);
+            let course = Course::featured(
+                &Arc::from("en.wikipedia.org"),
+                None,
+                today.plus_days(days),
+                today,
+                false,
+                |_| true,
+            );
             course.keys.iter().map(|key| key.feed.name()).collect()
         };
         assert_eq!(names(-1), ["tfa", "mostread", "image", "selected"]);

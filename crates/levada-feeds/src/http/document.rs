@@ -80,7 +80,12 @@ impl Documents {
                 packed: known.packed.clone(),
                 hash: known.hash.clone(),
             },
-            _ => Document { versions, packed: gzip(&body).await, hash: content_hash(&body), body },
+            _ => Document {
+                versions,
+                packed: gzip(&body).await,
+                hash: content_hash(&body),
+                body,
+            },
         };
         let document = Arc::new(document);
         self.memory.insert(key, Arc::clone(&document));

@@ -19,7 +19,8 @@ pub(crate) fn takes_gzip(accept_encoding: Option<&str>) -> bool {
         let mut parts = coding.split(';').map(str::trim);
         let name = parts.next().unwrap_or_default();
         let refused = parts.any(|part| {
-            part.strip_prefix("q=").is_some_and(|quality| quality.parse::<f32>().is_ok_and(|q| q <= 0.0))
+            part.strip_prefix("q=")
+                .is_some_and(|quality| quality.parse::<f32>().is_ok_and(|q| q <= 0.0))
         });
         if name.eq_ignore_ascii_case("gzip") || name.eq_ignore_ascii_case("x-gzip") {
             return !refused;
@@ -39,7 +40,10 @@ pub(crate) async fn gzip(body: &Bytes) -> Option<Bytes> {
     }
     let body = body.clone();
     // If the thread is lost, the client gets the plain body.
-    tokio::task::spawn_blocking(move || compress(&body)).await.ok().flatten()
+    tokio::task::spawn_blocking(move || compress(&body))
+        .await
+        .ok()
+        .flatten()
 }
 
 fn compress(body: &[u8]) -> Option<Bytes> {
@@ -55,7 +59,14 @@ mod tests {
 
     #[test]
     fn gzip_is_taken_when_it_is_named_and_not_refused() {
-        for yes in ["gzip", "br, gzip;q=0.5", "GZIP", "*", "x-gzip", "deflate, *;q=0.1"] {
+        for yes in [
+            "gzip",
+            "br, gzip;q=0.5",
+            "GZIP",
+            "*",
+            "x-gzip",
+            "deflate, *;q=0.1",
+        ] {
             assert!(takes_gzip(Some(yes)), "{yes}");
         }
         for no in ["", "br", "gzip;q=0", "identity", "gzip;q=0, *"] {
@@ -67,7 +78,9 @@ mod tests {
     #[tokio::test]
     async fn small_and_incompressible_bodies_stay_plain() {
         assert_eq!(gzip(&Bytes::from_static(b"small")).await, None);
-        let packed = gzip(&Bytes::from("a".repeat(100_000))).await.expect("compressible");
+        let packed = gzip(&Bytes::from("a".repeat(100_000)))
+            .await
+            .expect("compressible");
         assert!(packed.len() < 2_000 && packed.starts_with(&[0x1f, 0x8b]));
     }
 }

@@ -39,7 +39,14 @@ pub(crate) fn time_uuid(now_ms: i64) -> String {
 pub(crate) fn request_id() -> String {
     let bits: u128 = rand::rng().random();
     let hex = format!("{bits:032x}");
-    format!("{}-{}-4{}-8{}-{}", &hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..])
+    format!(
+        "{}-{}-4{}-8{}-{}",
+        &hex[..8],
+        &hex[8..12],
+        &hex[13..16],
+        &hex[17..20],
+        &hex[20..]
+    )
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 
 use super::route::Contract;
 use crate::config::FeedsConfig;
-use http::header::{self, HeaderName, HeaderValue};
 use http::HeaderMap;
+use http::header::{self, HeaderName, HeaderValue};
 
 /// Says that a feed is past its time.
 pub(crate) const STALE: HeaderName = HeaderName::from_static("levada-feed-stale");
@@ -53,14 +53,30 @@ fn internal(config: &FeedsConfig) -> HeaderMap {
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         let allowed = HeaderValue::from_static("accept, x-requested-with, content-type");
         headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, allowed);
-        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("etag"));
+        headers.insert(
+            header::ACCESS_CONTROL_EXPOSE_HEADERS,
+            HeaderValue::from_static("etag"),
+        );
     }
     if config.csp {
-        headers.insert(header::X_XSS_PROTECTION, HeaderValue::from_static("1; mode=block"));
-        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        headers.insert(
+            header::X_XSS_PROTECTION,
+            HeaderValue::from_static("1; mode=block"),
+        );
+        headers.insert(
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        );
         headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("SAMEORIGIN"));
-        for name in ["content-security-policy", "x-content-security-policy", "x-webkit-csp"] {
-            headers.insert(HeaderName::from_static(name), HeaderValue::from_static(INTERNAL_CSP));
+        for name in [
+            "content-security-policy",
+            "x-content-security-policy",
+            "x-webkit-csp",
+        ] {
+            headers.insert(
+                HeaderName::from_static(name),
+                HeaderValue::from_static(INTERNAL_CSP),
+            );
         }
     }
     headers
@@ -70,20 +86,41 @@ fn public(config: &FeedsConfig, old_names: bool) -> HeaderMap {
     let mut headers = HeaderMap::new();
     if let Some(origin) = origin(config) {
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-        headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET,HEAD"));
-        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(PUBLIC_HEADERS));
-        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("etag"));
+        headers.insert(
+            header::ACCESS_CONTROL_ALLOW_METHODS,
+            HeaderValue::from_static("GET,HEAD"),
+        );
+        headers.insert(
+            header::ACCESS_CONTROL_ALLOW_HEADERS,
+            HeaderValue::from_static(PUBLIC_HEADERS),
+        );
+        headers.insert(
+            header::ACCESS_CONTROL_EXPOSE_HEADERS,
+            HeaderValue::from_static("etag"),
+        );
     }
     if config.csp {
-        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        headers.insert(
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        );
         headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("SAMEORIGIN"));
         let referrer = HeaderValue::from_static("origin-when-cross-origin");
         headers.insert(header::REFERRER_POLICY, referrer);
-        headers.insert(header::X_XSS_PROTECTION, HeaderValue::from_static("1; mode=block"));
-        headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(PUBLIC_CSP));
+        headers.insert(
+            header::X_XSS_PROTECTION,
+            HeaderValue::from_static("1; mode=block"),
+        );
+        headers.insert(
+            header::CONTENT_SECURITY_POLICY,
+            HeaderValue::from_static(PUBLIC_CSP),
+        );
         if old_names {
             for name in ["x-content-security-policy", "x-webkit-csp"] {
-                headers.insert(HeaderName::from_static(name), HeaderValue::from_static(PUBLIC_CSP));
+                headers.insert(
+                    HeaderName::from_static(name),
+                    HeaderValue::from_static(PUBLIC_CSP),
+                );
             }
         }
     }
@@ -102,14 +139,24 @@ pub(crate) fn value(text: &str) -> HeaderValue {
     let clean: String = text
         .chars()
         .take(LONGEST)
-        .map(|letter| if letter == ' ' || letter.is_ascii_graphic() { letter } else { '?' })
+        .map(|letter| {
+            if letter == ' ' || letter.is_ascii_graphic() {
+                letter
+            } else {
+                '?'
+            }
+        })
         .collect();
     HeaderValue::from_str(&clean).unwrap_or_else(|_| HeaderValue::from_static("?"))
 }
 
 /// A reason as a quoted string for a header: short, without quotes of its own.
 pub(crate) fn quoted(why: &str) -> String {
-    let clean: String = why.chars().take(120).map(|c| if matches!(c, '"' | '\\') { '\'' } else { c }).collect();
+    let clean: String = why
+        .chars()
+        .take(120)
+        .map(|c| if matches!(c, '"' | '\\') { '\'' } else { c })
+        .collect();
     format!("\"{clean}\"")
 }
 
@@ -131,7 +178,11 @@ mod tests {
         ] {
             assert_eq!(headers.get(name).expect(name), expected);
         }
-        let off = FeedsConfig { csp: false, cors: String::new(), ..FeedsConfig::default() };
+        let off = FeedsConfig {
+            csp: false,
+            cors: String::new(),
+            ..FeedsConfig::default()
+        };
         let dress = Dress::new(&off);
         assert!(dress.of(Contract::Internal).is_empty() && dress.of(Contract::Gateway).is_empty());
     }

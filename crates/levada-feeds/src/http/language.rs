@@ -11,8 +11,12 @@ pub(crate) fn variant(accept_language: Option<&str>, variants: &[String]) -> Opt
     if variants.len() < 2 {
         return None;
     }
-    let mut ranges: Vec<(u32, &str)> =
-        accept_language?.split(',').take(RANGES).filter_map(range).filter(|(quality, _)| *quality > 0).collect();
+    let mut ranges: Vec<(u32, &str)> = accept_language?
+        .split(',')
+        .take(RANGES)
+        .filter_map(range)
+        .filter(|(quality, _)| *quality > 0)
+        .collect();
     ranges.sort_by_key(|(quality, _)| std::cmp::Reverse(*quality));
     for (_, tag) in ranges {
         let mut tag = tag;
@@ -51,7 +55,10 @@ mod tests {
         let zh: Vec<String> = ["zh", "zh-hans", "zh-hant", "zh-tw"].map(str::to_owned).into();
         let pick = |header: &str| variant(Some(header), &zh).as_deref().map(str::to_owned);
         assert_eq!(pick("zh-TW,zh;q=0.9").as_deref(), Some("zh-tw"));
-        assert_eq!(pick("en, zh-hant;q=0.5, zh-hans;q=0.8").as_deref(), Some("zh-hans"));
+        assert_eq!(
+            pick("en, zh-hant;q=0.5, zh-hans;q=0.8").as_deref(),
+            Some("zh-hans")
+        );
         assert_eq!(pick("zh-hant-HK").as_deref(), Some("zh-hant"));
         assert_eq!(pick("en-GB"), None);
         assert_eq!(pick("zh-tw;q=0"), None);

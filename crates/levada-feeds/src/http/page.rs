@@ -11,8 +11,7 @@ use serde_json::Value;
 use std::fmt::Write;
 
 /// Nothing runs; pictures come from the web, the style sheet from here.
-pub(crate) const POLICY: &str =
-    "default-src 'none'; style-src 'self'; img-src 'self' https:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+pub(crate) const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' https:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// Items of one part that are shown; the rest is a number.
 const SHOWN: usize = 30;
@@ -40,11 +39,21 @@ pub(crate) fn preview(domain: &str, day: FeedDate, served: &Served) -> Bytes {
     for (at, feed) in served.feeds() {
         let plate = &served.plates[at];
         let items = plate.made().map_or(0, |made| made.items);
-        let _ = write!(body, "<section id=\"{}\"><h2>{} <small>", feed.name(), heading(feed));
+        let _ = write!(
+            body,
+            "<section id=\"{}\"><h2>{} <small>",
+            feed.name(),
+            heading(feed)
+        );
         match (plate.problem(), &plate.stale) {
             (Some(problem), _) => {
                 let why = problem.detail.as_deref().unwrap_or("unavailable");
-                let _ = write!(body, "{}</small></h2><p class=\"none\">{}</p>", problem.status, escape(why));
+                let _ = write!(
+                    body,
+                    "{}</small></h2><p class=\"none\">{}</p>",
+                    problem.status,
+                    escape(why)
+                );
             }
             (None, stale) => {
                 let age = stale.as_ref().map_or_else(String::new, |stale| {
@@ -68,7 +77,10 @@ pub(crate) fn form_only(domain: &str, day: FeedDate, message: &str) -> Bytes {
 /// The routes, from the description for programs.
 pub(crate) fn reference(spec: &[u8]) -> Bytes {
     let spec: Value = serde_json::from_slice(spec).unwrap_or_default();
-    let mut body = format!("<p>{}</p><table>", escape(spec["info"]["description"].as_str().unwrap_or_default()));
+    let mut body = format!(
+        "<p>{}</p><table>",
+        escape(spec["info"]["description"].as_str().unwrap_or_default())
+    );
     body.push_str("<tr><th>Route</th><th>What</th><th>Answers</th></tr>");
     for (path, item) in spec["paths"].as_object().into_iter().flatten() {
         let answers: Vec<&str> = item["get"]["responses"]
@@ -90,7 +102,9 @@ pub(crate) fn reference(spec: &[u8]) -> Bytes {
 }
 
 fn part(domain: &str, feed: Feed, json: Option<&[u8]>) -> String {
-    let Some(json) = json else { return "<p class=\"none\">Nothing that day.</p>".to_owned() };
+    let Some(json) = json else {
+        return "<p class=\"none\">Nothing that day.</p>".to_owned();
+    };
     let entries = read_part(domain, feed, json);
     if entries.is_empty() {
         return "<p class=\"none\">Empty.</p>".to_owned();

@@ -64,7 +64,12 @@ impl Problem {
 
     /// The operator does not serve this wiki.
     pub(crate) fn foreign_domain() -> Problem {
-        Problem::new(404, "not_found", "Domain not found", "This server does not serve that wiki.")
+        Problem::new(
+            404,
+            "not_found",
+            "Domain not found",
+            "This server does not serve that wiki.",
+        )
     }
 
     /// The path or the query cannot be read.

@@ -20,14 +20,21 @@ pub(crate) fn is_aggregated(query: &str, compat: bool) -> bool {
     match parameter(query, "aggregated").as_deref() {
         None | Some("") => false,
         Some(value) => {
-            compat || !["false", "0", "no", "off"].iter().any(|word| value.eq_ignore_ascii_case(word))
+            compat
+                || !["false", "0", "no", "off"]
+                    .iter()
+                    .any(|word| value.eq_ignore_ascii_case(word))
         }
     }
 }
 
 fn decode(text: &str) -> Cow<'_, str> {
     if text.contains('+') {
-        return Cow::Owned(percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned());
+        return Cow::Owned(
+            percent_decode_str(&text.replace('+', " "))
+                .decode_utf8_lossy()
+                .into_owned(),
+        );
     }
     percent_decode_str(text).decode_utf8_lossy()
 }

@@ -10,7 +10,14 @@ use percent_encoding::percent_decode_str;
 /// Segments of the longest route, with room; a longer path is none of ours.
 const SEGMENTS: usize = 12;
 /// Formats of the random redirect (contract §2.9).
-const FORMATS: [&str; 6] = ["title", "html", "summary", "related", "mobile-sections", "mobile-sections-lead"];
+const FORMATS: [&str; 6] = [
+    "title",
+    "html",
+    "summary",
+    "related",
+    "mobile-sections",
+    "mobile-sections-lead",
+];
 
 /// In whose words to answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -90,7 +97,13 @@ impl Route {
         let parts: Vec<&str> = segments.iter().map(String::as_str).collect();
         let lower: Vec<String> = parts.iter().map(|part| part.to_ascii_lowercase()).collect();
         let names: Vec<&str> = lower.iter().map(String::as_str).collect();
-        let own = |target| Ok(Route { contract: Contract::Internal, domain: String::new(), target });
+        let own = |target| {
+            Ok(Route {
+                contract: Contract::Internal,
+                domain: String::new(),
+                target,
+            })
+        };
         match names.as_slice() {
             [] | ["feeds", "docs"] => own(Target::Root),
             ["_info"] | ["feeds", "_info"] => own(Target::Info(None)),
@@ -107,9 +120,7 @@ impl Route {
                 let domain = host.map(host_name).ok_or(NoRoute::Unknown)?;
                 public(domain, &parts[2..], &names[2..], rules)
             }
-            [domain, "api", "rest_v1", ..] => {
-                public((*domain).to_owned(), &parts[3..], &names[3..], rules)
-            }
+            [domain, "api", "rest_v1", ..] => public((*domain).to_owned(), &parts[3..], &names[3..], rules),
             [domain, "v1", ..] => internal(domain, &parts[2..], &names[2..], rules),
             _ => Err(NoRoute::Unknown),
         }
@@ -138,7 +149,13 @@ pub(crate) fn claims(path: &str) -> bool {
 }
 
 fn internal(domain: &str, parts: &[&str], names: &[&str], rules: Rules) -> Result<Route, NoRoute> {
-    let of = |contract, target| Ok(Route { contract, domain: domain.to_owned(), target });
+    let of = |contract, target| {
+        Ok(Route {
+            contract,
+            domain: domain.to_owned(),
+            target,
+        })
+    };
     let own = |target| of(Contract::Internal, target);
     match names {
         ["page", "featured", ..] if parts.len() == 5 => own(Target::Tfa(three(&parts[2..]))),
@@ -167,9 +184,7 @@ fn internal(domain: &str, parts: &[&str], names: &[&str], rules: Rules) -> Resul
             own(Target::AllOnThisDay(two(&parts[3..])))
         }
         // What the gateway makes of its public paths, for clients that were pointed at it.
-        ["feed", "featured", ..]
-            if !rules.compat && parts.len() == 5 && is_date(&parts[2..], &[4, 2, 2]) =>
-        {
+        ["feed", "featured", ..] if !rules.compat && parts.len() == 5 && is_date(&parts[2..], &[4, 2, 2]) => {
             of(Contract::Gateway, Target::Featured(three(&parts[2..])))
         }
         ["page", "random", format] if !rules.compat && FORMATS.contains(format) => {
@@ -187,7 +202,13 @@ fn public(domain: String, parts: &[&str], names: &[&str], rules: Rules) -> Resul
     match rules.rest_v1 {
         RestV1::Gateway => behind_gateway(domain, parts, names, rules),
         RestV1::Restbase => {
-            let own = |target| Ok(Route { contract: Contract::Restbase, domain, target });
+            let own = |target| {
+                Ok(Route {
+                    contract: Contract::Restbase,
+                    domain,
+                    target,
+                })
+            };
             match names {
                 ["feed", "featured", ..] if parts.len() == 5 => own(Target::Featured(three(&parts[2..]))),
                 ["feed", "onthisday", "all", ..] if parts.len() == 5 => {
@@ -233,7 +254,11 @@ fn gateway(
     }
     match names {
         ["dyk"] if rules.compat => Err(NoRoute::Unknown),
-        ["dyk"] => Ok(Route { contract: Contract::Gateway, domain, target: Target::Dyk }),
+        ["dyk"] => Ok(Route {
+            contract: Contract::Gateway,
+            domain,
+            target: Target::Dyk,
+        }),
         ["page", "random", _] => behind_gateway(domain, parts, names, rules),
         _ => {
             let parts: Vec<&str> = ["feed"].into_iter().chain(parts.iter().copied()).collect();
@@ -245,7 +270,13 @@ fn gateway(
 
 /// A path below `/{domain}/v1` as the gateway rewrites it.
 fn behind_gateway(domain: String, parts: &[&str], names: &[&str], rules: Rules) -> Result<Route, NoRoute> {
-    let own = |target| Ok(Route { contract: Contract::Gateway, domain, target });
+    let own = |target| {
+        Ok(Route {
+            contract: Contract::Gateway,
+            domain,
+            target,
+        })
+    };
     match names {
         ["feed", "announcements"] => own(Target::Announcements),
         ["feed", "availability"] => own(Target::Availability),
@@ -285,11 +316,17 @@ fn split(path: &str) -> Result<Vec<String>, NoRoute> {
 fn decode(segment: &str) -> Result<String, NoRoute> {
     let bytes = segment.as_bytes();
     let is_hex = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_hexdigit);
-    let broken = bytes.iter().enumerate().any(|(at, byte)| *byte == b'%' && !(is_hex(at + 1) && is_hex(at + 2)));
+    let broken = bytes
+        .iter()
+        .enumerate()
+        .any(|(at, byte)| *byte == b'%' && !(is_hex(at + 1) && is_hex(at + 2)));
     if broken {
         return Err(NoRoute::Malformed);
     }
-    percent_decode_str(segment).decode_utf8().map(|text| text.into_owned()).map_err(|_| NoRoute::Malformed)
+    percent_decode_str(segment)
+        .decode_utf8()
+        .map(|text| text.into_owned())
+        .map_err(|_| NoRoute::Malformed)
 }
 
 /// Whether a name can be the domain of a wiki: letters, digits, hyphens and dots, perhaps a port, and at least one
@@ -297,7 +334,10 @@ fn decode(segment: &str) -> Result<String, NoRoute> {
 pub(crate) fn is_domain(name: &str) -> bool {
     let (host, port) = name.split_once(':').unwrap_or((name, ""));
     let label = |label: &str| {
-        !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        !label.is_empty()
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
     };
     name.len() <= 253
         && host.split('.').all(label)
@@ -310,20 +350,26 @@ fn host_name(host: &str) -> String {
 }
 
 fn has_prefix(path: &str, prefix: &str) -> bool {
-    path.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+    path.get(..prefix.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
 }
 
 fn is_date(parts: &[&str], lengths: &[usize]) -> bool {
     parts.len() == lengths.len()
-        && parts.iter().zip(lengths).all(|(part, length)| {
-            part.len() == *length && part.bytes().all(|byte| byte.is_ascii_digit())
-        })
+        && parts
+            .iter()
+            .zip(lengths)
+            .all(|(part, length)| part.len() == *length && part.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// `mm/dd`; outside compat mode each may have one digit, as on the other routes.
 fn is_day(parts: &[&str], rules: Rules) -> bool {
     let fits = |part: &&str| {
-        let length = if rules.compat { part.len() == 2 } else { (1..=2).contains(&part.len()) };
+        let length = if rules.compat {
+            part.len() == 2
+        } else {
+            (1..=2).contains(&part.len())
+        };
         length && part.bytes().all(|byte| byte.is_ascii_digit())
     };
     parts.len() == 2 && parts.iter().all(fits)
@@ -341,7 +387,10 @@ fn two(parts: &[&str]) -> [String; 2] {
 mod tests {
     use super::*;
 
-    const RULES: Rules = Rules { rest_v1: RestV1::Restbase, compat: false };
+    const RULES: Rules = Rules {
+        rest_v1: RestV1::Restbase,
+        compat: false,
+    };
 
     fn read(path: &str) -> Result<(Contract, String, Target), NoRoute> {
         Route::read(path, Some("de.wikipedia.org:443"), RULES)
@@ -362,21 +411,31 @@ mod tests {
 
     #[test]
     fn case_034_missing_or_extra_segments_are_no_route() {
-        assert_eq!(read("/en.wikipedia.org/v1/page/featured/2016/04"), Err(NoRoute::Unknown));
-        assert_eq!(read("/en.wikipedia.org/v1/page/featured/2016/04/15/11"), Err(NoRoute::Unknown));
+        assert_eq!(
+            read("/en.wikipedia.org/v1/page/featured/2016/04"),
+            Err(NoRoute::Unknown)
+        );
+        assert_eq!(
+            read("/en.wikipedia.org/v1/page/featured/2016/04/15/11"),
+            Err(NoRoute::Unknown)
+        );
         assert!(read("/en.wikipedia.org/v1/page/featured/2016/04/15").is_ok());
     }
 
     #[test]
     fn case_014_one_wiki_is_turned_away() {
         assert_eq!(read("/yue.wikipedia.org/anything/at/all"), Err(NoRoute::Yue));
-        assert_eq!(read("/yue.wikipedia.org/api/rest_v1/feed/availability"), Err(NoRoute::Yue));
+        assert_eq!(
+            read("/yue.wikipedia.org/api/rest_v1/feed/availability"),
+            Err(NoRoute::Yue)
+        );
     }
 
     #[test]
     fn the_host_names_the_wiki_of_a_public_path() {
         let date = ["2026", "11", "20"].map(str::to_owned);
-        let featured = |contract, domain: &str| Ok((contract, domain.to_owned(), Target::Featured(date.clone())));
+        let featured =
+            |contract, domain: &str| Ok((contract, domain.to_owned(), Target::Featured(date.clone())));
         assert_eq!(
             read("/api/rest_v1/feed/featured/2026/11/20"),
             featured(Contract::Restbase, "de.wikipedia.org")
@@ -394,8 +453,14 @@ mod tests {
     #[test]
     fn the_gateway_knows_dyk_outside_compat() {
         let path = "/feed/v1/wikipedia/en/dyk";
-        assert_eq!(read(path), Ok((Contract::Gateway, "en.wikipedia.org".to_owned(), Target::Dyk)));
-        let compat = Rules { compat: true, ..RULES };
+        assert_eq!(
+            read(path),
+            Ok((Contract::Gateway, "en.wikipedia.org".to_owned(), Target::Dyk))
+        );
+        let compat = Rules {
+            compat: true,
+            ..RULES
+        };
         assert_eq!(Route::read(path, None, compat), Err(NoRoute::Unknown));
         assert_eq!(read("/feed/v1/wikipedia/en/../v1/x"), Err(NoRoute::Unknown));
     }

@@ -27,12 +27,18 @@ fn paths() -> Value {
         match schema {
             Some(name) => {
                 let schema = json!({ "$ref": format!("#/definitions/{name}") });
-                responses.insert("200".into(), json!({ "description": "The feed.", "schema": schema }));
+                responses.insert(
+                    "200".into(),
+                    json!({ "description": "The feed.", "schema": schema }),
+                );
             }
             None => drop(responses.insert("303".into(), json!({ "description": "Leads to the page." }))),
         }
         if none {
-            responses.insert("204".into(), json!({ "description": "There is nothing that day." }));
+            responses.insert(
+                "204".into(),
+                json!({ "description": "There is nothing that day." }),
+            );
         }
         let problem = json!({ "description": "An error.", "schema": { "$ref": "#/definitions/problem" } });
         responses.insert("default".into(), problem);
@@ -40,45 +46,141 @@ fn paths() -> Value {
         paths.insert(path.to_owned(), json!({ "get": get }));
     };
     let date = "{yyyy}/{mm}/{dd}";
-    add(&format!("/{{domain}}/v1/page/featured/{date}"), "Featured article of a day", Some("summary"), true);
-    add(&format!("/{{domain}}/v1/media/image/featured/{date}"), "Picture of a day", Some("image"), true);
-    add(&format!("/{{domain}}/v1/page/most-read/{date}"), "Most read pages of a day", Some("mostread"), true);
+    add(
+        &format!("/{{domain}}/v1/page/featured/{date}"),
+        "Featured article of a day",
+        Some("summary"),
+        true,
+    );
+    add(
+        &format!("/{{domain}}/v1/media/image/featured/{date}"),
+        "Picture of a day",
+        Some("image"),
+        true,
+    );
+    add(
+        &format!("/{{domain}}/v1/page/most-read/{date}"),
+        "Most read pages of a day",
+        Some("mostread"),
+        true,
+    );
     add("/{domain}/v1/page/news", "In the news", Some("news"), true);
-    add("/{domain}/v1/feed/did-you-know", "Did you know", Some("dyk"), true);
+    add(
+        "/{domain}/v1/feed/did-you-know",
+        "Did you know",
+        Some("dyk"),
+        true,
+    );
     for list in ["selected", "events", "births", "deaths", "holidays"] {
         let path = format!("/{{domain}}/v1/feed/onthisday/{list}/{{mm}}/{{dd}}");
-        add(&path, "One list of a day of the year", Some(&format!("onthisday_{list}")), false);
+        add(
+            &path,
+            "One list of a day of the year",
+            Some(&format!("onthisday_{list}")),
+            false,
+        );
     }
     let all = "onthisday/all/{mm}/{dd}";
-    add(&format!("/{{domain}}/v1/feed/{all}"), "All lists of a day of the year", Some("onthisday"), false);
-    add("/{domain}/v1/feed/announcements", "Announcements", Some("announcements"), false);
-    add("/{domain}/v1/feed/availability", "Which wiki has which feed", Some("availability"), false);
-    add("/{domain}/v1/feed/configuration", "Remote configuration of the apps", Some("configuration"), false);
-    add("/{domain}/v1/page/random/title", "Title of a random article", Some("random"), false);
-    add("/{domain}/v1/page/random/redirect/{format}", "Redirect to a random article", None, false);
-    add(&format!("/{{domain}}/v1/aggregated/featured/{date}"), "The feed of a day", Some("featured"), false);
-    add(&format!("/{{domain}}/v1/aggregated/{all}"), "All lists of a day", Some("onthisday"), false);
-    add(&format!("/{{domain}}/api/rest_v1/feed/featured/{date}"), "The feed of a day", Some("featured"), false);
-    add("/{domain}/api/rest_v1/feed/onthisday/{type}/{mm}/{dd}", "A day of the year", Some("onthisday_any"), false);
-    add("/{domain}/api/rest_v1/feed/announcements", "Announcements", Some("announcements"), false);
-    add("/{domain}/api/rest_v1/feed/availability", "Which wiki has which feed", Some("availability"), false);
-    add("/{domain}/api/rest_v1/page/random/{format}", "Redirect to a random article", None, false);
+    add(
+        &format!("/{{domain}}/v1/feed/{all}"),
+        "All lists of a day of the year",
+        Some("onthisday"),
+        false,
+    );
+    add(
+        "/{domain}/v1/feed/announcements",
+        "Announcements",
+        Some("announcements"),
+        false,
+    );
+    add(
+        "/{domain}/v1/feed/availability",
+        "Which wiki has which feed",
+        Some("availability"),
+        false,
+    );
+    add(
+        "/{domain}/v1/feed/configuration",
+        "Remote configuration of the apps",
+        Some("configuration"),
+        false,
+    );
+    add(
+        "/{domain}/v1/page/random/title",
+        "Title of a random article",
+        Some("random"),
+        false,
+    );
+    add(
+        "/{domain}/v1/page/random/redirect/{format}",
+        "Redirect to a random article",
+        None,
+        false,
+    );
+    add(
+        &format!("/{{domain}}/v1/aggregated/featured/{date}"),
+        "The feed of a day",
+        Some("featured"),
+        false,
+    );
+    add(
+        &format!("/{{domain}}/v1/aggregated/{all}"),
+        "All lists of a day",
+        Some("onthisday"),
+        false,
+    );
+    add(
+        &format!("/{{domain}}/api/rest_v1/feed/featured/{date}"),
+        "The feed of a day",
+        Some("featured"),
+        false,
+    );
+    add(
+        "/{domain}/api/rest_v1/feed/onthisday/{type}/{mm}/{dd}",
+        "A day of the year",
+        Some("onthisday_any"),
+        false,
+    );
+    add(
+        "/{domain}/api/rest_v1/feed/announcements",
+        "Announcements",
+        Some("announcements"),
+        false,
+    );
+    add(
+        "/{domain}/api/rest_v1/feed/availability",
+        "Which wiki has which feed",
+        Some("availability"),
+        false,
+    );
+    add(
+        "/{domain}/api/rest_v1/page/random/{format}",
+        "Redirect to a random article",
+        None,
+        false,
+    );
     Value::Object(paths)
 }
 
 fn parameters(path: &str) -> Value {
-    let in_path = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')).map(|name| {
-        let mut parameter = json!({ "name": name, "in": "path", "type": "string", "required": true });
-        if name == "type" {
-            parameter["enum"] = json!(["all", "selected", "events", "births", "deaths", "holidays"]);
-        }
-        parameter
-    });
+    let in_path = path
+        .split('/')
+        .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
+        .map(|name| {
+            let mut parameter = json!({ "name": name, "in": "path", "type": "string", "required": true });
+            if name == "type" {
+                parameter["enum"] = json!(["all", "selected", "events", "births", "deaths", "holidays"]);
+            }
+            parameter
+        });
     let mut parameters: Vec<Value> = in_path.collect();
     if path.contains("/v1/page/featured") || path.contains("most-read") || path.contains("image") {
         parameters.push(json!({ "name": "aggregated", "in": "query", "type": "boolean" }));
     }
-    if ["featured", "news", "onthisday", "did-you-know"].iter().any(|name| path.contains(name)) {
+    if ["featured", "news", "onthisday", "did-you-know"]
+        .iter()
+        .any(|name| path.contains(name))
+    {
         let formats = json!(["json", "atom", "rss", "jsonfeed"]);
         parameters.push(json!({ "name": "format", "in": "query", "type": "string", "enum": formats }));
     }
@@ -114,9 +216,7 @@ fn definitions() -> Value {
     });
     let list = |of: &str| json!({ "type": "array", "items": { "$ref": format!("#/definitions/{of}") } });
     let strings = json!({ "type": "array", "items": { "type": "string" } });
-    let one = |name: &str, of: &str| {
-        json!({ "type": "object", "required": [name], "additionalProperties": false, "properties": { name: list(of) } })
-    };
+    let one = |name: &str, of: &str| json!({ "type": "object", "required": [name], "additionalProperties": false, "properties": { name: list(of) } });
     json!({
         "problem": {
             "type": "object",

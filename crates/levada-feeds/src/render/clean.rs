@@ -10,8 +10,28 @@ use dom_query::{Document, NodeRef};
 const LONGEST: usize = 256 << 10;
 /// Elements that stay. Others go, their content stays.
 const KEPT: [&str; 22] = [
-    "a", "abbr", "b", "blockquote", "br", "cite", "code", "em", "i", "li", "ol", "p", "q", "s", "small", "span",
-    "strong", "sub", "sup", "time", "u", "ul",
+    "a",
+    "abbr",
+    "b",
+    "blockquote",
+    "br",
+    "cite",
+    "code",
+    "em",
+    "i",
+    "li",
+    "ol",
+    "p",
+    "q",
+    "s",
+    "small",
+    "span",
+    "strong",
+    "sub",
+    "sup",
+    "time",
+    "u",
+    "ul",
 ];
 /// Elements that go with their content.
 const DROPPED: [&str; 12] = [
@@ -57,7 +77,9 @@ fn enter(node: &NodeRef<'_>, domain: &str, out: &mut String) -> bool {
         out.push_str(&escape(&node.text()));
         return false;
     }
-    let Some(name) = node.node_name() else { return node.is_document() || node.is_fragment() };
+    let Some(name) = node.node_name() else {
+        return node.is_document() || node.is_fragment();
+    };
     let name: &str = &name;
     if DROPPED.contains(&name) {
         return false;
@@ -66,7 +88,9 @@ fn enter(node: &NodeRef<'_>, domain: &str, out: &mut String) -> bool {
         out.push('<');
         out.push_str(name);
         for attribute in ["href", "title", "lang", "dir"] {
-            let Some(value) = node.attr(attribute) else { continue };
+            let Some(value) = node.attr(attribute) else {
+                continue;
+            };
             let value = if attribute == "href" {
                 match web_link(&value, domain) {
                     Some(link) if name == "a" => link,
@@ -123,7 +147,10 @@ mod tests {
             r#"The <b id="mwA"><a rel="mw:WikiLink" href="./A%3F" title="A?">A &amp; B</a></b><br>wins"#,
             r#"The <b><a href="https://en.wikipedia.org/wiki/A%3F" title="A?">A &amp; B</a></b><br>wins"#,
         );
-        check(r#"<a href="//x.org/y">y</a>"#, r#"<a href="https://x.org/y">y</a>"#);
+        check(
+            r#"<a href="//x.org/y">y</a>"#,
+            r#"<a href="https://x.org/y">y</a>"#,
+        );
     }
 
     #[test]
@@ -134,7 +161,10 @@ mod tests {
         check(r#"<img src=x onerror=alert(1)>t"#, "t");
         check(r#"<svg><a xlink:href="javascript:1">x</a></svg>t"#, "t");
         check("<!-- <script> -->t", "t");
-        check(r#"<span title="&quot;><script>">x</span>"#, r#"<span title="&quot;&gt;&lt;script&gt;">x</span>"#);
+        check(
+            r#"<span title="&quot;><script>">x</span>"#,
+            r#"<span title="&quot;&gt;&lt;script&gt;">x</span>"#,
+        );
     }
 
     #[test]

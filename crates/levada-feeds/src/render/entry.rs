@@ -54,13 +54,22 @@ pub(crate) fn channel(domain: &str, kind: Kind, parts: &[(Feed, Bytes)]) -> Chan
         Kind::AllLists | Kind::PublicLists => "On this day",
         _ => parts.first().map_or("Feed", |(feed, _)| heading(*feed)),
     };
-    let latest = entries.iter().map(|entry| entry.updated.as_str()).max().unwrap_or(NO_TIME).to_owned();
+    let latest = entries
+        .iter()
+        .map(|entry| entry.updated.as_str())
+        .max()
+        .unwrap_or(NO_TIME)
+        .to_owned();
     let label = domain.split('.').next().unwrap_or("en");
     Channel {
         id: format!("tag:{domain},2016:{}", what.to_lowercase().replace(' ', "-")),
         title: format!("{what} of {domain}"),
         home: format!("https://{domain}/"),
-        language: if label.len() <= 12 { label.to_owned() } else { "en".to_owned() },
+        language: if label.len() <= 12 {
+            label.to_owned()
+        } else {
+            "en".to_owned()
+        },
         updated: latest,
         entries,
     }
@@ -121,7 +130,11 @@ fn picture(domain: &str, date: FeedDate, picture: &Value) -> Entry {
     let title = title.rsplit_once('.').map_or(title, |(name, _)| name);
     let artist = text(picture, "/artist/text");
     let license = text(picture, "/license/type");
-    let credit = [artist, license].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ");
+    let credit = [artist, license]
+        .into_iter()
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join(", ");
     let description = clean(text(picture, "/description/html"), domain);
     Entry {
         id: format!("tag:{domain},{date}:image"),
@@ -135,14 +148,19 @@ fn picture(domain: &str, date: FeedDate, picture: &Value) -> Entry {
 }
 
 fn most_read(domain: &str, date: FeedDate, value: &Value) -> Entry {
-    let rows = value.get("articles").map(list).into_iter().flatten().map(|article| {
-        format!(
-            "<li><a href=\"{}\">{}</a>, {} views</li>",
-            super::escape(&page_url(domain, article)),
-            super::escape(&name(article)),
-            article.get("views").and_then(Value::as_u64).unwrap_or_default()
-        )
-    });
+    let rows = value
+        .get("articles")
+        .map(list)
+        .into_iter()
+        .flatten()
+        .map(|article| {
+            format!(
+                "<li><a href=\"{}\">{}</a>, {} views</li>",
+                super::escape(&page_url(domain, article)),
+                super::escape(&name(article)),
+                article.get("views").and_then(Value::as_u64).unwrap_or_default()
+            )
+        });
     Entry {
         id: format!("tag:{domain},{date}:mostread"),
         part: "mostread",
@@ -156,12 +174,19 @@ fn most_read(domain: &str, date: FeedDate, value: &Value) -> Entry {
 
 fn news(domain: &str, story: &Value) -> Entry {
     let html = clean(text(story, "/story"), domain);
-    let links = story.get("links").map(list).into_iter().flatten().collect::<Vec<_>>();
+    let links = story
+        .get("links")
+        .map(list)
+        .into_iter()
+        .flatten()
+        .collect::<Vec<_>>();
     Entry {
         id: format!("tag:{domain},2016:news/{}", digest(&plain(&html))),
         part: "news",
         title: short(&plain(&html)),
-        url: links.first().map_or_else(|| format!("https://{domain}/"), |page| page_url(domain, page)),
+        url: links
+            .first()
+            .map_or_else(|| format!("https://{domain}/"), |page| page_url(domain, page)),
         image: links.iter().find_map(|page| thumbnail(page)),
         updated: latest(&links),
         html,
@@ -189,7 +214,12 @@ fn on_this_day(domain: &str, feed: Feed, event: &Value) -> Entry {
         Some(year) => format!("{year}: {said}"),
         None => said.to_owned(),
     };
-    let pages = event.get("pages").map(list).into_iter().flatten().collect::<Vec<_>>();
+    let pages = event
+        .get("pages")
+        .map(list)
+        .into_iter()
+        .flatten()
+        .collect::<Vec<_>>();
     let links = pages.iter().map(|page| {
         format!(
             "<li><a href=\"{}\">{}</a></li>",
@@ -203,11 +233,17 @@ fn on_this_day(domain: &str, feed: Feed, event: &Value) -> Entry {
         _ => String::new(),
     };
     Entry {
-        id: format!("tag:{domain},2016:onthisday/{day}/{}/{}", feed.name(), digest(&title)),
+        id: format!(
+            "tag:{domain},2016:onthisday/{day}/{}/{}",
+            feed.name(),
+            digest(&title)
+        ),
         part: feed.name(),
         html: format!("<p>{}</p><ul>{links}</ul>", super::escape(&title)),
         title: short(&title),
-        url: pages.first().map_or_else(|| format!("https://{domain}/"), |page| page_url(domain, page)),
+        url: pages
+            .first()
+            .map_or_else(|| format!("https://{domain}/"), |page| page_url(domain, page)),
         image: pages.iter().find_map(|page| thumbnail(page)),
         updated: latest(&pages),
     }
@@ -224,8 +260,16 @@ fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
 /// Title of a page, for people.
 fn name(summary: &Value) -> String {
     let normalized = text(summary, "/titles/normalized");
-    let name = if normalized.is_empty() { text(summary, "/normalizedtitle") } else { normalized };
-    if name.is_empty() { text(summary, "/title").replace('_', " ") } else { name.to_owned() }
+    let name = if normalized.is_empty() {
+        text(summary, "/normalizedtitle")
+    } else {
+        normalized
+    };
+    if name.is_empty() {
+        text(summary, "/title").replace('_', " ")
+    } else {
+        name.to_owned()
+    }
 }
 
 fn page_url(domain: &str, summary: &Value) -> String {
@@ -246,8 +290,12 @@ fn web(url: &str) -> Option<String> {
 
 /// The latest revision of some pages: the same content has the same time.
 fn latest(pages: &[&Value]) -> String {
-    let times = pages.iter().filter_map(|page| text(page, "/timestamp").parse::<jiff::Timestamp>().ok());
-    times.max().map_or_else(|| NO_TIME.to_owned(), |time| format!("{time:.0}"))
+    let times = pages
+        .iter()
+        .filter_map(|page| text(page, "/timestamp").parse::<jiff::Timestamp>().ok());
+    times
+        .max()
+        .map_or_else(|| NO_TIME.to_owned(), |time| format!("{time:.0}"))
 }
 
 fn noon_less(date: FeedDate) -> String {
@@ -256,7 +304,11 @@ fn noon_less(date: FeedDate) -> String {
 
 /// The text of safe HTML.
 fn plain(html: &str) -> String {
-    dom_query::Document::fragment(html).text().split_whitespace().collect::<Vec<_>>().join(" ")
+    dom_query::Document::fragment(html)
+        .text()
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 fn short(text: &str) -> String {
@@ -309,7 +361,10 @@ pub(crate) mod tests {
         let channel = sample();
         let titles: Vec<&str> = channel.entries.iter().map(|entry| entry.title.as_str()).collect();
         assert_eq!(titles, ["A b", "C wins", "58 BC: x < y"]);
-        assert_eq!(channel.entries[1].html, r#"<a href="https://en.wikipedia.org/wiki/C">C</a> wins "#);
+        assert_eq!(
+            channel.entries[1].html,
+            r#"<a href="https://en.wikipedia.org/wiki/C">C</a> wins "#
+        );
         assert_eq!(channel.entries[1].updated, "2026-11-19T10:00:00Z");
         assert_eq!(channel.updated, "2026-11-20T00:00:00Z");
         assert_eq!(channel.entries[0].url, "https://en.wikipedia.org/wiki/A_b");
@@ -317,7 +372,13 @@ pub(crate) mod tests {
 
     #[test]
     fn the_same_content_gives_the_same_ids() {
-        let ids = |channel: Channel| channel.entries.into_iter().map(|entry| entry.id).collect::<Vec<_>>();
+        let ids = |channel: Channel| {
+            channel
+                .entries
+                .into_iter()
+                .map(|entry| entry.id)
+                .collect::<Vec<_>>()
+        };
         assert_eq!(ids(sample()), ids(sample()));
     }
 }

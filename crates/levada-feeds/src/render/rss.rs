@@ -6,7 +6,8 @@ use std::fmt::Write;
 
 /// The channel as an RSS document.
 pub(super) fn write(channel: &Channel) -> String {
-    let mut out = String::from("<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<rss version=\"2.0\">\n<channel>\n");
+    let mut out =
+        String::from("<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<rss version=\"2.0\">\n<channel>\n");
     let _ = write!(
         out,
         "<title>{}</title>\n<link>{}</link>\n<description>{}</description>\n<language>{}</language>\n\
@@ -40,8 +41,13 @@ pub(super) fn write(channel: &Channel) -> String {
 
 /// An RFC 3339 time as RSS wants it.
 fn rfc822(time: &str) -> String {
-    let instant = time.parse::<jiff::Timestamp>().unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-    instant.to_zoned(jiff::tz::TimeZone::UTC).strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
+    let instant = time
+        .parse::<jiff::Timestamp>()
+        .unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    instant
+        .to_zoned(jiff::tz::TimeZone::UTC)
+        .strftime("%a, %d %b %Y %H:%M:%S GMT")
+        .to_string()
 }
 
 #[cfg(test)]

@@ -84,14 +84,28 @@ impl Addresses {
             path.push('=');
             path.push_str(&component(value));
         }
-        self.request(Upstream::Action, self.scripts(domain), domain, &path, None, caller)
+        self.request(
+            Upstream::Action,
+            self.scripts(domain),
+            domain,
+            &path,
+            None,
+            caller,
+        )
     }
 
     /// A page of `index.php`, rendered.
     pub(crate) fn index(&self, domain: &str, title: &str, caller: &Caller) -> Request {
         let path = format!("/index.php?title={}", component(title));
         let accept = Some("text/html; charset=UTF-8");
-        self.request(Upstream::Index, self.scripts(domain), domain, &path, accept, caller)
+        self.request(
+            Upstream::Index,
+            self.scripts(domain),
+            domain,
+            &path,
+            accept,
+            caller,
+        )
     }
 
     /// A page's HTML from the core REST API.
@@ -108,8 +122,10 @@ impl Addresses {
 
     /// A day's most viewed pages. `project` is the first two labels of the domain.
     pub(crate) fn top(&self, project: &str, (year, month, day): (i16, i8, i8), caller: &Caller) -> Request {
-        let path =
-            format!("/pageviews/top/{}/all-access/{year:04}/{month:02}/{day:02}", component(project));
+        let path = format!(
+            "/pageviews/top/{}/all-access/{year:04}/{month:02}/{day:02}",
+            component(project)
+        );
         self.pageviews(project, &path, caller)
     }
 
@@ -144,7 +160,11 @@ impl Addresses {
 
     fn scripts(&self, domain: &str) -> &str {
         let is_commons = domain == self.commons_domain || domain == "commons.wikimedia.beta.wmflabs.org";
-        if is_commons { &self.commons } else { &self.mediawiki }
+        if is_commons {
+            &self.commons
+        } else {
+            &self.mediawiki
+        }
     }
 
     fn request(
@@ -174,7 +194,10 @@ mod tests {
     use super::*;
 
     fn caller() -> Caller {
-        Caller { request_id: "r".into(), language: None }
+        Caller {
+            request_id: "r".into(),
+            language: None,
+        }
     }
 
     #[test]
@@ -198,10 +221,16 @@ mod tests {
         };
         let addresses = Addresses::new(&config);
         let html = addresses.html("en.wikipedia.org", "Template:In_the_news", &caller());
-        assert_eq!(html.url, "http://localhost:6500/w/rest.php/v1/page/Template%3AIn_the_news/with_html");
+        assert_eq!(
+            html.url,
+            "http://localhost:6500/w/rest.php/v1/page/Template%3AIn_the_news/with_html"
+        );
         assert_eq!(html.host.as_deref(), Some("en.wikipedia.org"));
         let summary = addresses.summary("en.wikipedia.org", "A", &caller());
-        assert_eq!(summary.url, "http://localhost:6012/en.wikipedia.org/v1/page/summary/A");
+        assert_eq!(
+            summary.url,
+            "http://localhost:6012/en.wikipedia.org/v1/page/summary/A"
+        );
         assert_eq!(summary.host, None);
     }
 
@@ -212,14 +241,21 @@ mod tests {
             addresses.commons_domain("en.wikipedia.beta.wmflabs.org"),
             "commons.wikimedia.beta.wmflabs.org"
         );
-        assert_eq!(addresses.commons_domain("en.wikipedia.org"), "commons.wikimedia.org");
+        assert_eq!(
+            addresses.commons_domain("en.wikipedia.org"),
+            "commons.wikimedia.org"
+        );
     }
 
     #[test]
     fn pageviews_are_asked_by_project_and_day() {
         let addresses = Addresses::new(&FeedsConfig::default());
         let request = addresses.top("en.wikipedia", (2016, 4, 9), &caller());
-        assert!(request.url.ends_with("/metrics/pageviews/top/en.wikipedia/all-access/2016/04/09"));
+        assert!(
+            request
+                .url
+                .ends_with("/metrics/pageviews/top/en.wikipedia/all-access/2016/04/09")
+        );
         assert_eq!(request.accept, Some("application/json; charset=utf-8"));
     }
 }

@@ -38,12 +38,19 @@ impl<F: Fetch> Breaker<F> {
     /// `Err` with the time left when the service must not be asked now.
     fn admit(&self, key: &(Upstream, String)) -> Result<(), FetchError> {
         let mut states = self.states.lock();
-        let Some(state) = states.get_mut(key) else { return Ok(()) };
-        let Some(until) = state.open_until else { return Ok(()) };
+        let Some(state) = states.get_mut(key) else {
+            return Ok(());
+        };
+        let Some(until) = state.open_until else {
+            return Ok(());
+        };
         let now = Instant::now();
         if now < until {
             let retry_in_ms = (until - now).as_millis() as u64;
-            return Err(FetchError::Open { upstream: key.0.name(), retry_in_ms });
+            return Err(FetchError::Open {
+                upstream: key.0.name(),
+                retry_in_ms,
+            });
         }
         // Half open: this request is the probe, the others stay out until it is answered or the time runs out again.
         state.open_until = Some(now + self.open_for);
@@ -93,14 +100,23 @@ mod tests {
         let script = Script::of([status(500), status(500), status(500), status(200)]);
         let layer = Breaker::new(script.clone(), 3, 5_000);
         for _ in 0..3 {
-            assert_eq!(layer.fetch(request("http://h/")).await.expect("an answer").status, 500);
+            assert_eq!(
+                layer.fetch(request("http://h/")).await.expect("an answer").status,
+                500
+            );
         }
-        assert!(matches!(layer.fetch(request("http://h/")).await, Err(FetchError::Open { .. })));
+        assert!(matches!(
+            layer.fetch(request("http://h/")).await,
+            Err(FetchError::Open { .. })
+        ));
         assert_eq!(script.asked(), 3);
         // Another host is not affected.
         assert!(layer.fetch(request("http://other/")).await.is_ok());
         tokio::time::advance(Duration::from_millis(5_001)).await;
-        assert_eq!(layer.fetch(request("http://h/")).await.expect("the probe").status, 200);
+        assert_eq!(
+            layer.fetch(request("http://h/")).await.expect("the probe").status,
+            200
+        );
         assert!(layer.fetch(request("http://h/")).await.is_ok());
     }
 
@@ -108,7 +124,10 @@ mod tests {
     async fn a_missing_page_is_no_failure() {
         let layer = Breaker::new(Script::of([status(404)]), 1, 5_000);
         for _ in 0..5 {
-            assert_eq!(layer.fetch(request("http://h/")).await.expect("an answer").status, 404);
+            assert_eq!(
+                layer.fetch(request("http://h/")).await.expect("an answer").status,
+                404
+            );
         }
     }
 }

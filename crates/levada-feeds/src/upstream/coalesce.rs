@@ -14,7 +14,10 @@ pub struct Coalesce<F> {
 impl<F: Fetch> Coalesce<F> {
     /// Coalesces the requests of `inner`.
     pub fn new(inner: F) -> Coalesce<F> {
-        Coalesce { inner: Arc::new(inner), flights: Arc::default() }
+        Coalesce {
+            inner: Arc::new(inner),
+            flights: Arc::default(),
+        }
     }
 }
 
@@ -23,7 +26,10 @@ impl<F: Fetch> Fetch for Coalesce<F> {
     async fn fetch(&self, request: Request) -> Result<Response, FetchError> {
         let inner = Arc::clone(&self.inner);
         let key = format!("{}|{}", request.upstream.name(), request.identity());
-        let answer = self.flights.join(key, move || async move { inner.fetch(request).await }).await;
+        let answer = self
+            .flights
+            .join(key, move || async move { inner.fetch(request).await })
+            .await;
         answer.unwrap_or(Err(FetchError::Lost))
     }
 }

@@ -38,7 +38,10 @@ struct Rule {
 impl<F: Fetch> Faulty<F> {
     /// Passes everything on until a fault is set.
     pub fn new(inner: F) -> Faulty<F> {
-        Faulty { inner, rules: Mutex::default() }
+        Faulty {
+            inner,
+            rules: Mutex::default(),
+        }
     }
 
     /// From now on requests to `upstream` (any when `None`) whose URL contains `url_has` meet the fault. The fault
@@ -49,7 +52,12 @@ impl<F: Fetch> Faulty<F> {
 
     /// As [`Faulty::set`], for so many requests only.
     pub fn set_times(&self, upstream: Option<Upstream>, url_has: &str, fault: Fault, times: usize) {
-        self.rules.lock().push(Rule { upstream, url_has: url_has.to_owned(), fault, times });
+        self.rules.lock().push(Rule {
+            upstream,
+            url_has: url_has.to_owned(),
+            fault,
+            times,
+        });
     }
 
     /// Everything works again.
@@ -76,7 +84,8 @@ impl<F: Fetch> Fetch for Faulty<F> {
         match self.fault(&request) {
             None => self.inner.fetch(request).await,
             Some(Fault::Status(status)) => {
-                let body = format!(r#"{{"errorKey":"injected","httpCode":{status},"httpReason":"injected"}}"#);
+                let body =
+                    format!(r#"{{"errorKey":"injected","httpCode":{status},"httpReason":"injected"}}"#);
                 Ok(Response::json(status, body))
             }
             Some(Fault::Broken) => Err(FetchError::Network("connection reset by peer".into())),

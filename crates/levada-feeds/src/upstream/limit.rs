@@ -16,7 +16,11 @@ impl<F: Fetch> Limit<F> {
     /// Bounds `inner` to `all` requests together and `each` per upstream service (both at least 1).
     pub fn new(inner: F, all: usize, each: usize) -> Limit<F> {
         let gate = |size: usize| Semaphore::new(size.clamp(1, Semaphore::MAX_PERMITS));
-        Limit { inner, all: gate(all), each: Upstream::ALL.iter().map(|_| gate(each)).collect() }
+        Limit {
+            inner,
+            all: gate(all),
+            each: Upstream::ALL.iter().map(|_| gate(each)).collect(),
+        }
     }
 }
 
@@ -24,7 +28,10 @@ impl<F: Fetch> Limit<F> {
 impl<F: Fetch> Fetch for Limit<F> {
     async fn fetch(&self, request: Request) -> Result<Response, FetchError> {
         // The narrow gate first: whoever waits at it must not hold a place at the wide one.
-        let _own = self.each[request.upstream as usize].acquire().await.map_err(|_| FetchError::Lost)?;
+        let _own = self.each[request.upstream as usize]
+            .acquire()
+            .await
+            .map_err(|_| FetchError::Lost)?;
         let _any = self.all.acquire().await.map_err(|_| FetchError::Lost)?;
         self.inner.fetch(request).await
     }

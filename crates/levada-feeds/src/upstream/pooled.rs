@@ -33,7 +33,9 @@ impl Pooled {
                 .referer(false)
         };
         let built = |builder: reqwest::ClientBuilder| {
-            builder.build().map_err(|error| FetchError::Unsendable(chain(&error)))
+            builder
+                .build()
+                .map_err(|error| FetchError::Unsendable(chain(&error)))
         };
         Ok(Pooled {
             direct: built(client())?,
@@ -47,7 +49,11 @@ impl Pooled {
 #[async_trait]
 impl Fetch for Pooled {
     async fn fetch(&self, request: Request) -> Result<Response, FetchError> {
-        let client = if request.host.is_some() { &self.through } else { &self.direct };
+        let client = if request.host.is_some() {
+            &self.through
+        } else {
+            &self.direct
+        };
         let mut builder = client
             .get(&request.url)
             .header(header::USER_AGENT, &self.user_agent)
@@ -63,7 +69,11 @@ impl Fetch for Pooled {
         }
         let mut answer = builder.send().await.map_err(refused)?;
         let text = |name: header::HeaderName| {
-            answer.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
+            answer
+                .headers()
+                .get(name)
+                .and_then(|value| value.to_str().ok())
+                .map(str::to_owned)
         };
         let mut response = Response {
             status: answer.status().as_u16(),

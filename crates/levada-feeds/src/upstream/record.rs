@@ -2,7 +2,7 @@
 //!
 //! One answer is two files named by [`Request::fingerprint`]: `.json` (what was asked and how it was answered) and
 //! `.body` (the bytes). A file `summaries.ndjson`, one page summary per line, answers summary requests that were not
-//! recorded themselves. A recording may be edited by hand: it is read as it stands.
+//! recorded themselves. `recording.json` says when it was made. A recording may be edited by hand: it is read as it stands.
 
 use super::{Fetch, FetchError, Request, Response, Upstream};
 use async_trait::async_trait;
@@ -36,6 +36,14 @@ struct Meta {
     retry_after_s: Option<u32>,
 }
 
+/// The file that says when the recording was made.
+const MOMENT: &str = "recording.json";
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Moment {
+    recorded_ms: i64,
+}
+
 /// Saves every answer that passes.
 pub struct Recorder<F> {
     inner: F,
@@ -43,10 +51,16 @@ pub struct Recorder<F> {
 }
 
 impl<F: Fetch> Recorder<F> {
-    /// Records the answers of `inner` into `dir`, creating it.
-    pub fn new(inner: F, dir: &Path) -> io::Result<Recorder<F>> {
+    /// Records the answers of `inner` into `dir`, creating it. `now_ms` (milliseconds since the epoch) is noted as the
+    /// moment of the recording, at which a replay stands still; recording into the same directory again moves it.
+    pub fn new(inner: F, dir: &Path, now_ms: i64) -> io::Result<Recorder<F>> {
         std::fs::create_dir_all(dir)?;
-        Ok(Recorder { inner, dir: dir.to_owned() })
+        let note = serde_json::to_vec(&Moment { recorded_ms: now_ms })?;
+        replace(&dir.join(MOMENT), &note)?;
+        Ok(Recorder {
+            inner,
+            dir: dir.to_owned(),
+        })
     }
 }
 
@@ -79,7 +93,10 @@ fn save(dir: &Path, request: &Request, answer: &Response) -> io::Result<()> {
     let name = request.fingerprint();
     // The description last: an answer exists once it is described.
     replace(&dir.join(format!("{name}.body")), &answer.body)?;
-    replace(&dir.join(format!("{name}.json")), &serde_json::to_vec_pretty(&meta)?)
+    replace(
+        &dir.join(format!("{name}.json")),
+        &serde_json::to_vec_pretty(&meta)?,
+    )
 }
 
 fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
@@ -94,6 +111,7 @@ pub struct Replay {
     answers: HashMap<String, Response>,
     summaries: HashMap<String, Bytes>,
     missed: Mutex<HashSet<String>>,
+    recorded_ms: Option<i64>,
 }
 
 impl Replay {
@@ -104,7 +122,11 @@ impl Replay {
         let mut total = 0;
         for entry in std::fs::read_dir(dir)? {
             let path = entry?.path();
-            let name = path.file_stem().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
+            let name = path
+                .file_stem()
+                .and_then(|name| name.to_str())
+                .unwrap_or_default()
+                .to_owned();
             if path.extension().is_none_or(|extension| extension != "json") || name.len() != 64 {
                 continue;
             }
@@ -113,7 +135,10 @@ impl Replay {
             let body = std::fs::read(path.with_extension("body"))?;
             total += body.len() as u64;
             if total > REPLAY_BYTES {
-                return Err(invalid(format!("{}: more than {REPLAY_BYTES} bytes", dir.display())));
+                return Err(invalid(format!(
+                    "{}: more than {REPLAY_BYTES} bytes",
+                    dir.display()
+                )));
             }
             let response = Response {
                 status: meta.status,
@@ -124,9 +149,31 @@ impl Replay {
             };
             answers.insert(name, response);
         }
+        let moment = dir.join(MOMENT);
+        let recorded_ms = if moment.exists() {
+            let note: Moment = serde_json::from_slice(&std::fs::read(&moment)?)
+                .map_err(|error| invalid(format!("{}: {error}", moment.display())))?;
+            Some(note.recorded_ms)
+        } else {
+            None
+        };
         let table = dir.join("summaries.ndjson");
-        let summaries = if table.exists() { read_summaries(&table)? } else { HashMap::new() };
-        Ok(Replay { answers, summaries, missed: Mutex::default() })
+        let summaries = if table.exists() {
+            read_summaries(&table)?
+        } else {
+            HashMap::new()
+        };
+        Ok(Replay {
+            answers,
+            summaries,
+            missed: Mutex::default(),
+            recorded_ms,
+        })
+    }
+
+    /// When the recording was made, milliseconds since the epoch; `None` when it does not say.
+    pub fn recorded_ms(&self) -> Option<i64> {
+        self.recorded_ms
     }
 
     /// How many answers there are to give.
@@ -149,7 +196,9 @@ impl Replay {
     fn summary(&self, request: &Request) -> Option<Response> {
         let (_, title) = request.url.rsplit_once('/')?;
         let title = percent_encoding::percent_decode_str(title).decode_utf8().ok()?;
-        let body = self.summaries.get(&format!("{}/{}", request.domain, title.replace(' ', "_")))?;
+        let body = self
+            .summaries
+            .get(&format!("{}/{}", request.domain, title.replace(' ', "_")))?;
         Some(Response::json(200, body.clone()))
     }
 }
@@ -183,13 +232,21 @@ fn read_summaries(path: &Path) -> io::Result<HashMap<String, Bytes>> {
         let place = || format!("{} line {}", path.display(), number + 1);
         let summary: Value =
             serde_json::from_str(line).map_err(|error| invalid(format!("{}: {error}", place())))?;
-        let page = summary.pointer("/content_urls/desktop/page").and_then(Value::as_str);
-        let title = summary.pointer("/titles/canonical").or(summary.get("title")).and_then(Value::as_str);
+        let page = summary
+            .pointer("/content_urls/desktop/page")
+            .and_then(Value::as_str);
+        let title = summary
+            .pointer("/titles/canonical")
+            .or(summary.get("title"))
+            .and_then(Value::as_str);
         let (Some(page), Some(title)) = (page, title) else {
             return Err(invalid(format!("{}: no title or no desktop URL", place())));
         };
         let (domain, _) = super::split_url(page);
-        table.insert(format!("{domain}/{}", title.replace(' ', "_")), Bytes::from(line.to_owned()));
+        table.insert(
+            format!("{domain}/{}", title.replace(' ', "_")),
+            Bytes::from(line.to_owned()),
+        );
     }
     Ok(table)
 }
@@ -206,11 +263,11 @@ mod tests {
     #[tokio::test]
     async fn what_was_recorded_is_replayed_and_the_rest_is_missing() {
         let dir = tempfile::tempdir().expect("a directory");
-        let recorder = Recorder::new(Script::of([status(500)]), dir.path()).expect("a recorder");
+        let recorder = Recorder::new(Script::of([status(500)]), dir.path(), 7).expect("a recorder");
         let asked = request("http://h/w/api.php?a=1&b=2");
         let live = recorder.fetch(asked.clone()).await;
         let replay = Replay::open(dir.path()).expect("a recording");
-        assert_eq!(replay.len(), 1);
+        assert_eq!((replay.len(), replay.recorded_ms()), (1, Some(7)));
         assert_eq!(replay.fetch(request("http://h/w/api.php?b=2&a=1")).await, live);
         let missing = replay.fetch(request("http://h/other")).await.expect("an answer");
         assert_eq!(missing.status, 404);
@@ -225,7 +282,10 @@ mod tests {
         let replay = Replay::open(dir.path()).expect("a recording");
         let mut asked = request("https://en.wikipedia.org/api/rest_v1/page/summary/AC%2FDC");
         asked.upstream = Upstream::Summary;
-        assert_eq!(replay.fetch(asked.clone()).await.expect("an answer").body, line.as_bytes());
+        assert_eq!(
+            replay.fetch(asked.clone()).await.expect("an answer").body,
+            line.as_bytes()
+        );
         asked.domain = "de.wikipedia.org".into();
         assert_eq!(replay.fetch(asked).await.expect("an answer").status, 404);
     }

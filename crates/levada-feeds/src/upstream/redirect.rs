@@ -16,7 +16,11 @@ pub struct Redirects<F> {
 impl<F: Fetch> Redirects<F> {
     /// Follows at most `most` redirects, to the same host or to a host that `admits` accepts.
     pub fn new(inner: F, most: u32, admits: impl Fn(&str) -> bool + Send + Sync + 'static) -> Redirects<F> {
-        Redirects { inner, most, admits: Box::new(admits) }
+        Redirects {
+            inner,
+            most,
+            admits: Box::new(admits),
+        }
     }
 
     fn follow(&self, mut request: Request, location: &str) -> Result<Request, FetchError> {
@@ -26,7 +30,9 @@ impl<F: Fetch> Redirects<F> {
             Some(host) => format!("http://{host}{}", request.path_and_query()),
             None => request.url.clone(),
         };
-        let target = reqwest::Url::parse(&base).and_then(|base| base.join(location)).map_err(|_| nowhere())?;
+        let target = reqwest::Url::parse(&base)
+            .and_then(|base| base.join(location))
+            .map_err(|_| nowhere())?;
         if !matches!(target.scheme(), "http" | "https") {
             return Err(nowhere());
         }
@@ -61,7 +67,10 @@ impl<F: Fetch> Fetch for Redirects<F> {
             };
             request = self.follow(request, location)?;
         }
-        Err(FetchError::Redirect(format!("more than {} redirects, last to {}", self.most, request.url)))
+        Err(FetchError::Redirect(format!(
+            "more than {} redirects, last to {}",
+            self.most, request.url
+        )))
     }
 }
 
@@ -95,7 +104,9 @@ mod tests {
             Ok("https://en.wikipedia.org/api/rest_v1/page/summary/B%3F [en.wikipedia.org]")
         );
         assert_eq!(
-            last_url(start, None, "https://de.wikipedia.org/x#y").await.as_deref(),
+            last_url(start, None, "https://de.wikipedia.org/x#y")
+                .await
+                .as_deref(),
             Ok("https://de.wikipedia.org/x [de.wikipedia.org]")
         );
     }
@@ -104,7 +115,13 @@ mod tests {
     async fn behind_a_mesh_only_the_host_header_moves() {
         let start = "http://localhost:6500/w/rest.php/v1/page/A/with_html";
         assert_eq!(
-            last_url(start, Some("en.wikipedia.org"), "https://de.wikipedia.org/w/x?y=1").await.as_deref(),
+            last_url(
+                start,
+                Some("en.wikipedia.org"),
+                "https://de.wikipedia.org/w/x?y=1"
+            )
+            .await
+            .as_deref(),
             Ok("http://localhost:6500/w/x?y=1 [de.wikipedia.org]")
         );
     }
@@ -112,12 +129,22 @@ mod tests {
     #[tokio::test]
     async fn foreign_hosts_other_schemes_and_loops_end_it() {
         let start = "https://en.wikipedia.org/a";
-        for bad in ["http://169.254.169.254/latest", "file:///etc/passwd", "https://evil.example/"] {
-            assert!(matches!(last_url(start, None, bad).await, Err(FetchError::Redirect(_))), "{bad}");
+        for bad in [
+            "http://169.254.169.254/latest",
+            "file:///etc/passwd",
+            "https://evil.example/",
+        ] {
+            assert!(
+                matches!(last_url(start, None, bad).await, Err(FetchError::Redirect(_))),
+                "{bad}"
+            );
         }
         let script = Script::of([to("/a")]);
         let layer = Redirects::new(script.clone(), 5, |_| true);
-        assert!(matches!(layer.fetch(request(start)).await, Err(FetchError::Redirect(_))));
+        assert!(matches!(
+            layer.fetch(request(start)).await,
+            Err(FetchError::Redirect(_))
+        ));
         assert_eq!(script.asked(), 6);
     }
 }

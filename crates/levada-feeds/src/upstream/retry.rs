@@ -34,13 +34,26 @@ impl<F: Fetch> Retry<F> {
 
     fn pause(&self, attempt: u32, answer: &Result<Response, FetchError>) -> Option<Duration> {
         let longest = self.patience.backoff_max_ms;
-        if let Ok(Response { status: 503 | 429, retry_after_s: Some(seconds), .. }) = answer {
+        if let Ok(Response {
+            status: 503 | 429,
+            retry_after_s: Some(seconds),
+            ..
+        }) = answer
+        {
             let asked = u64::from(*seconds) * 1000;
             // Told to stay away for longer than anyone waits: another attempt now would only add load.
             return (asked <= longest).then(|| Duration::from_millis(asked));
         }
-        let window = self.patience.backoff_ms.saturating_mul(1 << attempt.min(16)).min(longest);
-        Some(Duration::from_millis(if window == 0 { 0 } else { rand::random_range(0..=window) }))
+        let window = self
+            .patience
+            .backoff_ms
+            .saturating_mul(1 << attempt.min(16))
+            .min(longest);
+        Some(Duration::from_millis(if window == 0 {
+            0
+        } else {
+            rand::random_range(0..=window)
+        }))
     }
 }
 
@@ -48,7 +61,11 @@ impl<F: Fetch> Retry<F> {
 impl<F: Fetch> Fetch for Retry<F> {
     async fn fetch(&self, request: Request) -> Result<Response, FetchError> {
         let html = request.upstream == Upstream::Html;
-        let attempts = if html { self.patience.html_attempts } else { self.patience.attempts };
+        let attempts = if html {
+            self.patience.html_attempts
+        } else {
+            self.patience.attempts
+        };
         let mut attempt = 0;
         loop {
             let answer = self.inner.fetch(request.clone()).await;
@@ -79,7 +96,12 @@ mod tests {
     use super::super::doubles::{Script, request, status};
     use super::*;
 
-    const PATIENCE: Patience = Patience { attempts: 2, html_attempts: 4, backoff_ms: 0, backoff_max_ms: 0 };
+    const PATIENCE: Patience = Patience {
+        attempts: 2,
+        html_attempts: 4,
+        backoff_ms: 0,
+        backoff_max_ms: 0,
+    };
 
     async fn asked(upstream: Upstream, answers: Vec<Result<Response, FetchError>>) -> (u16, usize) {
         let script = Script::of(answers);
@@ -113,6 +135,9 @@ mod tests {
     #[tokio::test]
     async fn broken_connections_are_repeated() {
         let broken = Err(FetchError::Network("reset".into()));
-        assert_eq!(asked(Upstream::Summary, vec![broken, status(200)]).await, (200, 2));
+        assert_eq!(
+            asked(Upstream::Summary, vec![broken, status(200)]).await,
+            (200, 2)
+        );
     }
 }

@@ -8,12 +8,13 @@ use std::io;
 use std::sync::Arc;
 
 /// Puts all policies of the configuration over `inner` (the network, a replay or a fault injector): coalescing,
-/// recording when asked for, retries, breaking, bounds, counting, time-outs, redirects. Fails when the directory to
-/// record into cannot be made.
+/// recording when asked for, retries, breaking, bounds, counting, time-outs, redirects. `now_ms`
+/// is the moment that a recording notes. Fails when the directory to record into cannot be made.
 pub fn stack(
     inner: Arc<dyn Fetch>,
     config: &FeedsConfig,
     metrics: Arc<Metrics>,
+    now_ms: i64,
 ) -> io::Result<Arc<dyn Fetch>> {
     let upstream = &config.upstream;
     let admitted = config.clone();
@@ -30,7 +31,7 @@ pub fn stack(
     };
     let retry = Retry::new(breaker, patience);
     Ok(match &config.record {
-        Some(dir) => Arc::new(Coalesce::new(Recorder::new(retry, dir)?)),
+        Some(dir) => Arc::new(Coalesce::new(Recorder::new(retry, dir, now_ms)?)),
         None => Arc::new(Coalesce::new(retry)),
     })
 }

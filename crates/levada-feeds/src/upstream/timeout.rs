@@ -13,7 +13,10 @@ pub struct Timeout<F> {
 impl<F: Fetch> Timeout<F> {
     /// Allows each attempt `allowed_ms` milliseconds, body included.
     pub fn new(inner: F, allowed_ms: u64) -> Timeout<F> {
-        Timeout { inner, allowed: Duration::from_millis(allowed_ms) }
+        Timeout {
+            inner,
+            allowed: Duration::from_millis(allowed_ms),
+        }
     }
 }
 
@@ -35,6 +38,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_slow_answer_is_a_timeout() {
         let layer = Timeout::new(Script::slow([status(200)], 20_000), 8_000);
-        assert_eq!(layer.fetch(request("http://h/")).await, Err(FetchError::Timeout(8_000)));
+        assert_eq!(
+            layer.fetch(request("http://h/")).await,
+            Err(FetchError::Timeout(8_000))
+        );
     }
 }

@@ -22,9 +22,18 @@ pub(crate) enum Fault {
         path: String,
     },
     /// The service did not answer.
-    Unreachable { upstream: String, path: String, why: String, retry_in_ms: Option<u64> },
+    Unreachable {
+        upstream: String,
+        path: String,
+        why: String,
+        retry_in_ms: Option<u64>,
+    },
     /// The answer is not what such an answer is.
-    Unreadable { upstream: String, path: String, why: String },
+    Unreadable {
+        upstream: String,
+        path: String,
+        why: String,
+    },
     /// Something of ours failed.
     Internal { why: String },
 }
@@ -68,8 +77,19 @@ impl Fault {
 
     /// Whether the service says that there is no such thing, which is worth remembering: 4xx but 408, 425 and 429.
     pub(crate) fn is_absence(&self) -> bool {
-        matches!(self, Fault::Answered { status: 400..=499, .. })
-            && !matches!(self, Fault::Answered { status: 408 | 425 | 429, .. })
+        matches!(
+            self,
+            Fault::Answered {
+                status: 400..=499,
+                ..
+            }
+        ) && !matches!(
+            self,
+            Fault::Answered {
+                status: 408 | 425 | 429,
+                ..
+            }
+        )
     }
 
     /// A few words for headers and reports: `summary answered 503`.
@@ -87,10 +107,9 @@ impl Fault {
     pub(crate) fn problem(&self, compat: bool) -> Problem {
         let html = |upstream: &str| upstream == Upstream::Html.name();
         match self {
-            Fault::Answered { upstream, status, .. } if compat && html(upstream) => Problem::internal(
-                "AxiosError",
-                &format!("Request failed with status code {status}"),
-            ),
+            Fault::Answered { upstream, status, .. } if compat && html(upstream) => {
+                Problem::internal("AxiosError", &format!("Request failed with status code {status}"))
+            }
             Fault::Answered { status, body, .. } => {
                 // Whatever is not an error to us is one to the client by now.
                 let status = if *status >= 400 { *status } else { 502 };
@@ -99,7 +118,12 @@ impl Fault {
                     Some(Value::Object(fields)) => foreign_problem(status, &fields, self, compat),
                     _ => Problem {
                         status,
-                        kind: if status == 404 && !compat { "not_found" } else { "internal_error" }.to_owned(),
+                        kind: if status == 404 && !compat {
+                            "not_found"
+                        } else {
+                            "internal_error"
+                        }
+                        .to_owned(),
                         title: (!compat).then(|| title_of(status)),
                         detail: Some(if compat { body.clone() } else { self.reason() }),
                         method: None,
@@ -133,10 +157,19 @@ impl Fault {
 }
 
 /// An upstream service's own error object wins over ours (contract §1.2).
-fn foreign_problem(status: u16, fields: &serde_json::Map<String, Value>, fault: &Fault, compat: bool) -> Problem {
+fn foreign_problem(
+    status: u16,
+    fields: &serde_json::Map<String, Value>,
+    fault: &Fault,
+    compat: bool,
+) -> Problem {
     let text = |key: &str| fields.get(key).and_then(Value::as_str).map(str::to_owned);
     let ours = |ours: String| (!compat).then_some(ours);
-    let default_kind = if status == 404 && !compat { "not_found" } else { "internal_error" };
+    let default_kind = if status == 404 && !compat {
+        "not_found"
+    } else {
+        "internal_error"
+    };
     Problem {
         status,
         kind: text("type").unwrap_or_else(|| default_kind.to_owned()),
@@ -185,21 +218,37 @@ mod tests {
 
     #[test]
     fn case_76_a_missing_page_is_a_404_and_in_compat_an_axios_error() {
-        let fault = answered(Upstream::Html, 404, r#"{"errorKey":"rest-nonexistent-title","httpCode":404}"#);
+        let fault = answered(
+            Upstream::Html,
+            404,
+            r#"{"errorKey":"rest-nonexistent-title","httpCode":404}"#,
+        );
         assert!(fault.is_absence());
         let problem = fault.problem(false);
         assert_eq!((problem.status, problem.kind.as_str()), (404, "not_found"));
         let problem = fault.problem(true);
-        assert_eq!((problem.status, problem.title.as_deref()), (500, Some("AxiosError")));
-        assert_eq!(problem.detail.as_deref(), Some("Request failed with status code 404"));
+        assert_eq!(
+            (problem.status, problem.title.as_deref()),
+            (500, Some("AxiosError"))
+        );
+        assert_eq!(
+            problem.detail.as_deref(),
+            Some("Request failed with status code 404")
+        );
     }
 
     #[test]
     fn an_html_error_page_is_not_passed_on() {
         let fault = answered(Upstream::Action, 503, "<html>our servers are busy</html>");
-        assert_eq!(fault.problem(false).detail.as_deref(), Some("action answered 503"));
+        assert_eq!(
+            fault.problem(false).detail.as_deref(),
+            Some("action answered 503")
+        );
         let problem = fault.problem(true);
-        assert_eq!(problem.detail.as_deref(), Some("<html>our servers are busy</html>"));
+        assert_eq!(
+            problem.detail.as_deref(),
+            Some("<html>our servers are busy</html>")
+        );
         assert_eq!(problem.title, None);
         assert!(!fault.is_absence() && !answered(Upstream::Html, 429, "").is_absence());
     }

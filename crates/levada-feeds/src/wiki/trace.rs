@@ -16,7 +16,10 @@ pub(crate) struct Source {
 
 impl Source {
     pub(crate) fn new(domain: &str, title: &str) -> Source {
-        Source { domain: domain.to_owned(), title: title.replace(' ', "_") }
+        Source {
+            domain: domain.to_owned(),
+            title: title.replace(' ', "_"),
+        }
     }
 }
 
@@ -71,6 +74,10 @@ impl Trace {
             count,
             why,
         });
-        (inner.sources.into_iter().collect(), failures.collect(), inner.oldest)
+        (
+            inner.sources.into_iter().collect(),
+            failures.collect(),
+            inner.oldest,
+        )
     }
 }

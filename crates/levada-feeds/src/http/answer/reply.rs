@@ -32,7 +32,10 @@ impl<'a> Asked<'a> {
     /// Reads a request.
     pub(crate) fn read(request: &'a http::Request<Bytes>) -> Asked<'a> {
         let text = |name: header::HeaderName| request.headers().get(name)?.to_str().ok();
-        let id = request.headers().get("x-request-id").and_then(|id| id.to_str().ok());
+        let id = request
+            .headers()
+            .get("x-request-id")
+            .and_then(|id| id.to_str().ok());
         let id = id.filter(|id| !id.is_empty() && id.len() <= REQUEST_ID);
         Asked {
             method: request.method(),
@@ -49,7 +52,11 @@ impl<'a> Asked<'a> {
 
     /// The path and the query as they were sent.
     pub(crate) fn uri(&self) -> String {
-        if self.query.is_empty() { self.path.to_owned() } else { format!("{}?{}", self.path, self.query) }
+        if self.query.is_empty() {
+            self.path.to_owned()
+        } else {
+            format!("{}?{}", self.path, self.query)
+        }
     }
 
     /// The contract of the path, for errors that come before there is a route.
@@ -131,11 +138,17 @@ impl Reply {
     }
 
     pub(crate) fn ready(document: Arc<Document>, content_type: &'static str) -> Reply {
-        Reply { content_type: Some(content_type), ..Reply::of(200, Content::Ready(document)) }
+        Reply {
+            content_type: Some(content_type),
+            ..Reply::of(200, Content::Ready(document))
+        }
     }
 
     pub(crate) fn plain(body: Bytes, content_type: &'static str) -> Reply {
-        Reply { content_type: Some(content_type), ..Reply::of(200, Content::Plain(body)) }
+        Reply {
+            content_type: Some(content_type),
+            ..Reply::of(200, Content::Plain(body))
+        }
     }
 
     pub(crate) fn text(body: Bytes) -> Reply {
@@ -144,11 +157,17 @@ impl Reply {
 
     pub(crate) fn options() -> Reply {
         let body = Content::Plain(Bytes::from_static(b"GET,HEAD"));
-        Reply { allow: true, content_type: Some("text/html; charset=utf-8"), ..Reply::of(200, body) }
+        Reply {
+            allow: true,
+            content_type: Some("text/html; charset=utf-8"),
+            ..Reply::of(200, body)
+        }
     }
 
     pub(crate) fn moved(location: &str) -> Reply {
-        let body = Content::Plain(Bytes::from(format!("Moved Permanently. Redirecting to {location}")));
+        let body = Content::Plain(Bytes::from(format!(
+            "Moved Permanently. Redirecting to {location}"
+        )));
         Reply {
             location: Some(location.to_owned()),
             content_type: Some("text/plain; charset=utf-8"),
@@ -201,9 +220,10 @@ impl Answerer {
         let (mut body, mut packed) = match &reply.content {
             Content::Empty => (Bytes::new(), false),
             Content::Plain(body) => (body.clone(), false),
-            Content::Problem(problem) => {
-                (Bytes::from(problem.body(contract, asked.method.as_str(), &asked.uri())), false)
-            }
+            Content::Problem(problem) => (
+                Bytes::from(problem.body(contract, asked.method.as_str(), &asked.uri())),
+                false,
+            ),
             Content::Ready(document) => match &document.packed {
                 Some(packed) if gzip => (packed.clone(), true),
                 _ => (document.body.clone(), false),
@@ -211,11 +231,19 @@ impl Answerer {
         };
         if let Some(tag) = &tag {
             // The same content in another coding is another representation: its tag is a weak one (RFC 9110 8.8.3).
-            let text = if packed && !compat { format!("W/{tag}") } else { tag.clone() };
+            let text = if packed && !compat {
+                format!("W/{tag}")
+            } else {
+                tag.clone()
+            };
             out.insert(header::ETAG, headers::value(&text));
         }
         let tagged = tag.as_deref().unwrap_or("");
-        if status == 200 && asked.if_none_match.is_some_and(|wanted| etag::names(wanted, tagged)) {
+        if status == 200
+            && asked
+                .if_none_match
+                .is_some_and(|wanted| etag::names(wanted, tagged))
+        {
             (status, body, packed) = (304, Bytes::new(), false);
         }
         let has_body = !matches!(status, 204 | 304);
@@ -260,7 +288,10 @@ impl Answerer {
         }
         if let Some(policy) = reply.policy {
             out.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
-            out.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+            out.insert(
+                header::X_CONTENT_TYPE_OPTIONS,
+                HeaderValue::from_static("nosniff"),
+            );
         }
         if let Some(stale) = &reply.stale {
             out.insert(STALE, headers::value(stale));
@@ -273,7 +304,10 @@ impl Answerer {
         }
         if contract == Contract::Restbase && reply.status == 200 {
             let host = asked.host.unwrap_or("localhost");
-            out.insert(header::CONTENT_LOCATION, headers::value(&format!("https://{host}{}", asked.path)));
+            out.insert(
+                header::CONTENT_LOCATION,
+                headers::value(&format!("https://{host}{}", asked.path)),
+            );
         }
         *response.status_mut() = http::StatusCode::from_u16(status).unwrap_or(http::StatusCode::OK);
         if asked.method != Method::HEAD {
@@ -301,4 +335,3 @@ impl Answerer {
         }
     }
 }
-

@@ -5,8 +5,8 @@ use super::super::document::DocumentKey;
 use super::super::problem::Problem;
 use super::super::query::{is_aggregated, parameter};
 use super::super::route::{Contract, Route};
-use super::reply::{Asked, Content, Reply, Tag};
 use super::Answerer;
+use super::reply::{Asked, Content, Reply, Tag};
 use crate::date::{FeedDate, MonthDay};
 use crate::feed::Feed;
 use crate::model::OnThisDayKind;
@@ -21,11 +21,16 @@ const DEGRADED_CACHE: &str = "s-maxage=30, max-age=15";
 /// An answer with nothing in it because of an outage is nobody's to keep (W33).
 const LOST_CACHE: &str = "no-store";
 
-const UNPUBLISHED: &str = "application/json; charset=utf-8; profile=\"https://www.mediawiki.org/wiki/Specs/Unpublished/0.0.0\"";
-const DID_YOU_KNOW: &str = "application/json; charset=utf-8; profile=\"https://www.mediawiki.org/wiki/Specs/DidYouKnow/0.1.0\"";
-const ON_THIS_DAY: &str = "application/json; charset=utf-8; profile=\"https://www.mediawiki.org/wiki/Specs/OnThisDay/0.5.0\"";
-const AGGREGATED: &str = "application/json; charset=utf-8; profile=\"https://www.mediawiki.org/wiki/Specs/aggregated-feed/0.5.0\"";
-const ON_THIS_DAY_FEED: &str = "application/json; charset=utf-8; profile=\"https://www.mediawiki.org/wiki/Specs/onthisday-feed/0.5.0\"";
+const UNPUBLISHED: &str =
+    "application/json; charset=utf-8; profile=\"https://www.mediawiki.org/wiki/Specs/Unpublished/0.0.0\"";
+const DID_YOU_KNOW: &str =
+    "application/json; charset=utf-8; profile=\"https://www.mediawiki.org/wiki/Specs/DidYouKnow/0.1.0\"";
+const ON_THIS_DAY: &str =
+    "application/json; charset=utf-8; profile=\"https://www.mediawiki.org/wiki/Specs/OnThisDay/0.5.0\"";
+const AGGREGATED: &str =
+    "application/json; charset=utf-8; profile=\"https://www.mediawiki.org/wiki/Specs/aggregated-feed/0.5.0\"";
+const ON_THIS_DAY_FEED: &str =
+    "application/json; charset=utf-8; profile=\"https://www.mediawiki.org/wiki/Specs/onthisday-feed/0.5.0\"";
 
 /// How an answer made of feeds is given.
 struct Manner {
@@ -37,36 +42,58 @@ struct Manner {
 impl Answerer {
     pub(super) async fn tfa(&self, route: &Route, date: &[String; 3], asked: &Asked<'_>) -> Reply {
         let aggregated = self.is_aggregated(asked);
-        let refuse = |problem| if aggregated { Reply::nothing() } else { Reply::problem(problem) };
-        let Some(day) = self.date(date) else { return refuse(Problem::invalid_date()) };
+        let refuse = |problem| {
+            if aggregated {
+                Reply::nothing()
+            } else {
+                Reply::problem(problem)
+            }
+        };
+        let Some(day) = self.date(date) else {
+            return refuse(Problem::invalid_date());
+        };
         let rules = self.kitchen.rules();
-        let Some(language) = rules.featured(&route.domain) else { return refuse(Problem::unsupported()) };
+        let Some(language) = rules.featured(&route.domain) else {
+            return refuse(Problem::unsupported());
+        };
         if !language.in_window(day, self.today()) {
             return Reply::nothing();
         }
         let domain = match self.admit(&route.domain) {
             Ok(domain) => domain,
-            Err(problem) => return refuse(problem),
+            Err(problem) => return refuse(*problem),
         };
         let variant = self.variant(&domain, asked).await;
-        let served = self.serve(Course::one(&domain, variant, Feed::Tfa(day)), asked).await;
+        let served = self
+            .serve(Course::one(&domain, variant, Feed::Tfa(day)), asked)
+            .await;
         if aggregated && served.problem().is_some() {
-            return with_standing(Reply::nothing(), &served);
+            return self.with_standing(Reply::nothing(), &served);
         }
         self.give(served, unpublished, asked).await
     }
 
     pub(super) async fn image(&self, route: &Route, date: &[String; 3], asked: &Asked<'_>) -> Reply {
         let aggregated = self.is_aggregated(asked);
-        let refuse = |problem| if aggregated { Reply::nothing() } else { Reply::problem(problem) };
-        let Some(day) = self.date(date) else { return refuse(Problem::invalid_date()) };
+        let refuse = |problem| {
+            if aggregated {
+                Reply::nothing()
+            } else {
+                Reply::problem(problem)
+            }
+        };
+        let Some(day) = self.date(date) else {
+            return refuse(Problem::invalid_date());
+        };
         let domain = match self.admit(&route.domain) {
             Ok(domain) => domain,
-            Err(problem) => return refuse(problem),
+            Err(problem) => return refuse(*problem),
         };
-        let served = self.serve(Course::one(&domain, None, Feed::Image(day)), asked).await;
+        let served = self
+            .serve(Course::one(&domain, None, Feed::Image(day)), asked)
+            .await;
         if aggregated && served.problem().is_some() {
-            return with_standing(Reply::nothing(), &served);
+            return self.with_standing(Reply::nothing(), &served);
         }
         self.give(served, unpublished, asked).await
     }
@@ -77,26 +104,41 @@ impl Answerer {
         }
         let aggregated = self.is_aggregated(asked);
         let Some(day) = self.date(date) else {
-            return if aggregated { Reply::nothing() } else { Reply::problem(Problem::invalid_date()) };
+            return if aggregated {
+                Reply::nothing()
+            } else {
+                Reply::problem(Problem::invalid_date())
+            };
         };
         let domain = match self.admit(&route.domain) {
             Ok(domain) => domain,
-            Err(problem) => return Reply::problem(problem),
+            Err(problem) => return Reply::problem(*problem),
         };
         let variant = self.variant(&domain, asked).await;
         // The composed feed of a day shows what was read the day before.
         let of = if aggregated { day.plus_days(-1) } else { day };
-        let served = self.serve(Course::one(&domain, variant, Feed::MostRead(of)), asked).await;
+        let served = self
+            .serve(Course::one(&domain, variant, Feed::MostRead(of)), asked)
+            .await;
         if aggregated && served.problem().is_some_and(|problem| problem.status == 404) {
             return Reply::nothing();
         }
         let tag = move |_: &Served| Tag::Quoted(day.compact());
-        self.give(served, |served| Manner { tag: tag(served), ..unpublished(served) }, asked).await
+        self.give(
+            served,
+            |served| Manner {
+                tag: tag(served),
+                ..unpublished(served)
+            },
+            asked,
+        )
+        .await
     }
 
     pub(super) async fn news(&self, route: &Route, asked: &Asked<'_>) -> Reply {
         let supported = self.kitchen.rules().news(&route.domain, &self.quirks()).is_some();
-        self.dateless(route, Feed::News, supported, unpublished, asked).await
+        self.dateless(route, Feed::News, supported, unpublished, asked)
+            .await
     }
 
     pub(super) async fn dyk(&self, route: &Route, asked: &Asked<'_>) -> Reply {
@@ -104,7 +146,11 @@ impl Answerer {
         let manner = |served: &Served| Manner {
             content_type: DID_YOU_KNOW,
             cache_control: Some(FEED_CACHE),
-            tag: if self.kitchen.config.compat { Tag::Bare } else { Tag::Quoted(served.id(0).to_owned()) },
+            tag: if self.kitchen.config.compat {
+                Tag::Bare
+            } else {
+                Tag::Quoted(served.id(0).to_owned())
+            },
         };
         self.dateless(route, Feed::Dyk, supported, manner, asked).await
     }
@@ -118,15 +164,25 @@ impl Answerer {
     ) -> Reply {
         let restbase = route.contract == Contract::Restbase;
         let cache_control = (kind.is_some() || restbase).then_some(FEED_CACHE);
-        let refuse = |problem: Problem| Reply { cache_control, ..Reply::problem(problem) };
-        if self.kitchen.rules().on_this_day(&route.domain, &self.quirks()).is_none() {
+        let refuse = |problem: Problem| Reply {
+            cache_control,
+            ..Reply::problem(problem)
+        };
+        if self
+            .kitchen
+            .rules()
+            .on_this_day(&route.domain, &self.quirks())
+            .is_none()
+        {
             return refuse(Problem::unsupported());
         }
         let domain = match self.admit(&route.domain) {
             Ok(domain) => domain,
-            Err(problem) => return refuse(problem),
+            Err(problem) => return refuse(*problem),
         };
-        let Some(of) = MonthDay::parse(&day[0], &day[1]) else { return refuse(self.no_such_day()) };
+        let Some(of) = MonthDay::parse(&day[0], &day[1]) else {
+            return refuse(self.no_such_day());
+        };
         let variant = self.variant(&domain, asked).await;
         let course = match kind {
             Some(kind) => Course::one(&domain, variant, Feed::OnThisDay(kind, of)),
@@ -140,24 +196,32 @@ impl Answerer {
                 // The larger of the page of the day and the page of the selected events.
                 let ids = [0, 1].map(|at| served.id(at));
                 let number = |id: &str| id.parse::<u64>().unwrap_or_default();
-                Tag::Quoted(ids.into_iter().max_by_key(|id| number(id)).unwrap_or_default().to_owned())
+                Tag::Quoted(
+                    ids.into_iter()
+                        .max_by_key(|id| number(id))
+                        .unwrap_or_default()
+                        .to_owned(),
+                )
             };
             let content_type = if restbase { ON_THIS_DAY_FEED } else { ON_THIS_DAY };
-            Manner { content_type, cache_control, tag }
+            Manner {
+                content_type,
+                cache_control,
+                tag,
+            }
         };
         let mut reply = self.give(served, manner, asked).await;
         reply.cache_control = reply.cache_control.or(cache_control);
         reply
     }
 
-    pub(super) async fn all_on_this_day(
-        &self,
-        route: &Route,
-        day: &[String; 2],
-        asked: &Asked<'_>,
-    ) -> Reply {
+    pub(super) async fn all_on_this_day(&self, route: &Route, day: &[String; 2], asked: &Asked<'_>) -> Reply {
         let compat = self.kitchen.config.compat;
-        let supported = self.kitchen.rules().on_this_day(&route.domain, &self.quirks()).is_some();
+        let supported = self
+            .kitchen
+            .rules()
+            .on_this_day(&route.domain, &self.quirks())
+            .is_some();
         let of = MonthDay::parse(&day[0], &day[1]);
         let admitted = self.admit(&route.domain);
         let (domain, of) = match (supported, admitted, of) {
@@ -165,15 +229,22 @@ impl Answerer {
             // The original's composition gives five failed lists for what does not exist (W16).
             _ if compat && route.contract != Contract::Restbase => {
                 let body = r#"{"selected":{},"births":{},"deaths":{},"events":{},"holidays":{}}"#;
-                let document = self.documents.named("no lists", Bytes::from_static(body.as_bytes())).await;
-                return Reply::ready(document, ON_THIS_DAY_FEED).cached(FEED_CACHE).tagged(Tag::Bare);
+                let document = self
+                    .documents
+                    .named("no lists", Bytes::from_static(body.as_bytes()))
+                    .await;
+                return Reply::ready(document, ON_THIS_DAY_FEED)
+                    .cached(FEED_CACHE)
+                    .tagged(Tag::Bare);
             }
             (false, ..) => return Reply::problem(Problem::unsupported()).cached(FEED_CACHE),
-            (_, Err(problem), _) => return Reply::problem(problem),
+            (_, Err(problem), _) => return Reply::problem(*problem),
             (.., None) => return Reply::problem(self.no_such_day()).cached(FEED_CACHE),
         };
         let variant = self.variant(&domain, asked).await;
-        let served = self.serve(Course::lists(&domain, variant.as_ref(), of, true), asked).await;
+        let served = self
+            .serve(Course::lists(&domain, variant.as_ref(), of, true), asked)
+            .await;
         // One list that fails brings RESTBase down, though it was not meant to (contract §3.3).
         if compat
             && route.contract == Contract::Restbase
@@ -190,7 +261,11 @@ impl Answerer {
                 Contract::Restbase => Tag::Unquoted(format!("{}{}", day[0], day[1])),
                 _ => Tag::Bare,
             };
-            Manner { content_type: ON_THIS_DAY_FEED, cache_control: Some(FEED_CACHE), tag }
+            Manner {
+                content_type: ON_THIS_DAY_FEED,
+                cache_control: Some(FEED_CACHE),
+                tag,
+            }
         };
         self.give(served, manner, asked).await
     }
@@ -213,7 +288,7 @@ impl Answerer {
         };
         let domain = match self.admit(&route.domain) {
             Ok(domain) => domain,
-            Err(problem) => return Reply::problem(problem),
+            Err(problem) => return Reply::problem(*problem),
         };
         let variant = self.variant(&domain, asked).await;
         let course = self.featured_course(&domain, variant.as_ref(), day, !restbase);
@@ -221,7 +296,11 @@ impl Answerer {
         let manner = |_: &Served| Manner {
             content_type: AGGREGATED,
             cache_control: Some(FEED_CACHE),
-            tag: if restbase { Tag::Unquoted(date.join("-")) } else { Tag::Bare },
+            tag: if restbase {
+                Tag::Unquoted(date.join("-"))
+            } else {
+                Tag::Bare
+            },
         };
         self.give(served, manner, asked).await
     }
@@ -236,7 +315,9 @@ impl Answerer {
     ) -> Course {
         let (rules, today, compat) = (self.kitchen.rules(), self.today(), self.kitchen.config.compat);
         Course::featured(domain, variant, day, today, compat, |feed| match feed {
-            Feed::Tfa(day) => rules.featured(domain).is_some_and(|language| language.in_window(day, today)),
+            Feed::Tfa(day) => rules
+                .featured(domain)
+                .is_some_and(|language| language.in_window(day, today)),
             Feed::MostRead(_) => rules.most_read_supported(domain),
             Feed::Image(_) => true,
             Feed::News => rules.news(domain, &self.quirks()).is_some(),
@@ -254,20 +335,15 @@ impl Answerer {
     }
 
     /// The feeds as an answer: the body ready to send, or the problem of the first that has one.
-    async fn give(
-        &self,
-        served: Served,
-        manner: impl FnOnce(&Served) -> Manner,
-        asked: &Asked<'_>,
-    ) -> Reply {
+    async fn give(&self, served: Served, manner: impl FnOnce(&Served) -> Manner, asked: &Asked<'_>) -> Reply {
         let compat = self.kitchen.config.compat;
         let composed = matches!(served.course.kind, Kind::Featured | Kind::PublicLists);
         if !composed {
             if let Some(problem) = served.problem() {
-                return with_standing(Reply::problem(problem.clone()), &served);
+                return self.with_standing(Reply::problem(problem.clone()), &served);
             }
             if served.json(0).is_none() {
-                return with_standing(Reply::nothing(), &served);
+                return self.with_standing(Reply::nothing(), &served);
             }
         }
         let format = match parameter(asked.query, "format").as_deref() {
@@ -280,7 +356,11 @@ impl Answerer {
                 }
             },
         };
-        let Manner { content_type, cache_control, tag } = manner(&served);
+        let Manner {
+            content_type,
+            cache_control,
+            tag,
+        } = manner(&served);
         let key = DocumentKey {
             kind: served.course.kind,
             feeds: served.course.keys.clone(),
@@ -302,10 +382,12 @@ impl Answerer {
         reply.varies = served.varies() && !(compat && composed && !asked_restbase(asked));
         reply.cache_control = match cache_control {
             _ if composed && served.is_lost() && !compat => Some(LOST_CACHE),
-            Some(_) if served.is_degraded() && !compat => Some(DEGRADED_CACHE),
+            Some(_) if (served.is_degraded() || served.failed_text().is_some()) && !compat => {
+                Some(DEGRADED_CACHE)
+            }
             other => other,
         };
-        with_standing(reply, &served)
+        self.with_standing(reply, &served)
     }
 
     async fn dateless(
@@ -325,7 +407,7 @@ impl Answerer {
         }
         let domain = match self.admit(&route.domain) {
             Ok(domain) => domain,
-            Err(problem) => return Reply::problem(problem),
+            Err(problem) => return Reply::problem(*problem),
         };
         let variant = self.variant(&domain, asked).await;
         let served = self.serve(Course::one(&domain, variant, feed), asked).await;
@@ -340,6 +422,17 @@ impl Answerer {
         FeedDate::parse(&date[0], &date[1], &date[2], self.today())
     }
 
+    /// Says what is past its time and what failed.
+    fn with_standing(&self, mut reply: Reply, served: &Served) -> Reply {
+        reply.stale = served.stale_text();
+        reply.failed = served.failed_text();
+        let is_bare = matches!(reply.content, Content::Empty | Content::Problem(_));
+        if is_bare && reply.failed.is_some() && !self.kitchen.config.compat {
+            reply.cache_control = Some(LOST_CACHE);
+        }
+        reply
+    }
+
     /// A day that no calendar has. The original asks the wiki for a page named after it and fails on the 404.
     fn no_such_day(&self) -> Problem {
         if self.kitchen.config.compat {
@@ -350,21 +443,15 @@ impl Answerer {
 }
 
 fn unpublished(served: &Served) -> Manner {
-    Manner { content_type: UNPUBLISHED, cache_control: None, tag: Tag::Quoted(served.id(0).to_owned()) }
+    Manner {
+        content_type: UNPUBLISHED,
+        cache_control: None,
+        tag: Tag::Quoted(served.id(0).to_owned()),
+    }
 }
 
 fn asked_restbase(asked: &Asked<'_>) -> bool {
     asked.contract() == Contract::Restbase
-}
-
-/// Says what is past its time and what failed.
-fn with_standing(mut reply: Reply, served: &Served) -> Reply {
-    reply.stale = served.stale_text();
-    reply.failed = served.failed_text();
-    if matches!(reply.content, Content::Empty | Content::Problem(_)) && reply.failed.is_some() {
-        reply.cache_control = Some(LOST_CACHE);
-    }
-    reply
 }
 
 /// A second entity-tag half for bodies without feeds.

@@ -4,9 +4,9 @@ use super::super::page;
 use super::super::problem::Problem;
 use super::super::query::parameter;
 use super::super::route::{Contract, Route};
+use super::Answerer;
 use super::reply::{Asked, Reply};
 use super::serving::hash_tag;
-use super::Answerer;
 use crate::date::FeedDate;
 use crate::feed::announcements;
 use crate::model::{RandomTitle, static_hash};
@@ -16,9 +16,12 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::json;
 use std::sync::Arc;
 
-const ANNOUNCEMENTS: &str = "application/json; charset=utf-8; profile=\"https://www.mediawiki.org/wiki/Specs/Announcements/0.3.0\"";
-const AVAILABILITY: &str = "application/json; charset=utf-8; profile=\"https://www.mediawiki.org/wiki/Specs/Availability/1.0.1\"";
-const CONFIGURATION: &str = "application/json; charset=utf-8; profile=\"https://www.mediawiki.org/wiki/Specs/Configuration/0.1.0\"";
+const ANNOUNCEMENTS: &str =
+    "application/json; charset=utf-8; profile=\"https://www.mediawiki.org/wiki/Specs/Announcements/0.3.0\"";
+const AVAILABILITY: &str =
+    "application/json; charset=utf-8; profile=\"https://www.mediawiki.org/wiki/Specs/Availability/1.0.1\"";
+const CONFIGURATION: &str =
+    "application/json; charset=utf-8; profile=\"https://www.mediawiki.org/wiki/Specs/Configuration/0.1.0\"";
 const RANDOM: &str =
     "application/json; charset=utf-8; profile=\"https://www.mediawiki.org/wiki/Specs/Random/0.7.0\"";
 const JSON: &str = "application/json; charset=utf-8";
@@ -26,20 +29,33 @@ const JSON: &str = "application/json; charset=utf-8";
 const NEVER: &str = "private, max-age=0, s-maxage=0, must-revalidate";
 
 /// What the original encodes in a `Location`: only what cannot stand in a header or a URL at all (contract §2.9).
-const ILLEGAL: &AsciiSet =
-    &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'\\').add(b'^').add(b'`').add(b'{').add(b'|').add(b'}');
+const ILLEGAL: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'<')
+    .add(b'>')
+    .add(b'\\')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
 
 impl Answerer {
     pub(super) async fn announcements(&self, route: &Route) -> Reply {
         let rules = self.kitchen.rules();
-        let (body, hash) =
-            announcements(&rules, &route.domain, self.kitchen.clock.now_ms(), self.quirks());
-        let document = self.documents.named(&format!("announcements {hash}"), Bytes::from(body)).await;
+        let (body, hash) = announcements(&rules, &route.domain, self.kitchen.clock.now_ms(), self.quirks());
+        let document = self
+            .documents
+            .named(&format!("announcements {hash}"), Bytes::from(body))
+            .await;
         let cache = match route.contract {
             Contract::Restbase => "s-maxage=86400, max-age=86400",
             _ => "public, max-age=86400, s-maxage=900",
         };
-        Reply::ready(document, ANNOUNCEMENTS).cached(cache).tagged(hash_tag(hash))
+        Reply::ready(document, ANNOUNCEMENTS)
+            .cached(cache)
+            .tagged(hash_tag(hash))
     }
 
     pub(super) async fn availability(&self) -> Reply {
@@ -54,8 +70,13 @@ impl Answerer {
         let rules = self.kitchen.rules();
         let body = rules.configuration_json();
         let tag = hash_tag(static_hash(body));
-        let document = self.documents.named("configuration", Bytes::copy_from_slice(body.as_bytes())).await;
-        Reply::ready(document, CONFIGURATION).cached("s-maxage=300, max-age=60").tagged(tag)
+        let document = self
+            .documents
+            .named("configuration", Bytes::copy_from_slice(body.as_bytes()))
+            .await;
+        Reply::ready(document, CONFIGURATION)
+            .cached("s-maxage=300, max-age=60")
+            .tagged(tag)
     }
 
     pub(super) async fn random_title(&self, route: &Route, asked: &Asked<'_>) -> Reply {
@@ -84,12 +105,20 @@ impl Answerer {
             format!("https://{}/api/rest_v1/page/{format}/{title}", route.domain)
         };
         let body = format!("See Other. Redirecting to {location}");
-        let reply = Reply { status: 303, ..Reply::text(Bytes::from(body)) };
-        Reply { location: Some(location), ..reply.cached(NEVER) }
+        let reply = Reply {
+            status: 303,
+            ..Reply::text(Bytes::from(body))
+        };
+        Reply {
+            location: Some(location),
+            ..reply.cached(NEVER)
+        }
     }
 
     async fn random(&self, route: &Route, asked: &Asked<'_>) -> Result<crate::model::DbTitle, Reply> {
-        let domain = self.admit(&route.domain).map_err(Reply::problem)?;
+        let domain = self
+            .admit(&route.domain)
+            .map_err(|problem| Reply::problem(*problem))?;
         let deadline = std::time::Duration::from_millis(self.kitchen.config.upstream.part_deadline_ms);
         let ask = self.ask(asked);
         match tokio::time::timeout(deadline, self.kitchen.random(&domain, &ask)).await {
@@ -99,13 +128,22 @@ impl Answerer {
         }
     }
 
-    pub(super) fn info(key: Option<&str>) -> Reply {
-        let all = json!({
-            "name": "@wikimedia/wikifeeds",
-            "version": "1.0.0",
-            "description": "A node webservice supporting featured wiki content feeds",
-            "home": "https://phabricator.wikimedia.org/tag/wikifeeds",
-        });
+    pub(super) fn info(&self, key: Option<&str>) -> Reply {
+        let all = if self.kitchen.config.compat {
+            json!({
+                "name": "@wikimedia/wikifeeds",
+                "version": "1.0.0",
+                "description": "A node webservice supporting featured wiki content feeds",
+                "home": self.home(),
+            })
+        } else {
+            json!({
+                "name": "levada-feeds",
+                "version": env!("CARGO_PKG_VERSION"),
+                "description": "Explore feeds of wikis",
+                "home": self.home(),
+            })
+        };
         let body = match key {
             Some(key) => json!({ key: all[key] }),
             None => all,
@@ -113,13 +151,25 @@ impl Answerer {
         Reply::plain(Bytes::from(body.to_string()), JSON)
     }
 
-    pub(super) fn root(&self, asked: &Asked<'_>) -> Reply {
+    /// Where the service is at home.
+    pub(super) fn home(&self) -> &'static str {
+        if self.kitchen.config.compat {
+            "https://phabricator.wikimedia.org/tag/wikifeeds"
+        } else {
+            env!("CARGO_PKG_REPOSITORY")
+        }
+    }
+
+    pub(super) async fn root(&self, asked: &Asked<'_>) -> Reply {
         if parameter(asked.query, "spec").is_some() {
-            return Reply::plain(self.spec.clone(), JSON);
+            return Reply::ready(self.documents.named("spec", self.spec.clone()).await, JSON);
         }
         if parameter(asked.query, "doc").is_some() || asked.path.to_ascii_lowercase().starts_with("/feeds") {
             let policy = Some(page::POLICY);
-            return Reply { policy, ..Reply::plain(page::reference(&self.spec), "text/html; charset=utf-8") };
+            return Reply {
+                policy,
+                ..Reply::plain(page::reference(&self.spec), "text/html; charset=utf-8")
+            };
         }
         self.no_such_path(asked)
     }
@@ -138,12 +188,22 @@ impl Answerer {
             None | Some("") => today,
             Some(text) => match text.parse().map(FeedDate::new) {
                 Ok(day) => day,
-                Err(_) => return html(400, page::form_only(&wanted, today, "That is not a day of the form YYYY-MM-DD.")),
+                Err(_) => {
+                    return html(
+                        400,
+                        page::form_only(&wanted, today, "That is not a day of the form YYYY-MM-DD."),
+                    );
+                }
             },
         };
         let domain: Arc<str> = match self.admit(&wanted) {
             Ok(domain) => domain,
-            Err(_) => return html(404, page::form_only(&wanted, day, "This server does not serve that wiki.")),
+            Err(_) => {
+                return html(
+                    404,
+                    page::form_only(&wanted, day, "This server does not serve that wiki."),
+                );
+            }
         };
         let variant = self.variant(&domain, asked).await;
         let course = self.featured_course(&domain, variant.as_ref(), day, true);

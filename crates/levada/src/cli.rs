@@ -15,6 +15,8 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Run a server with demo streams on this machine, to try things out
+    Dev(crate::dev::Args),
     /// Run a server
     Serve(crate::serve::Args),
     /// Check and print the configuration

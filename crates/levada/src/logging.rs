@@ -1,5 +1,7 @@
 //! Where diagnostics go: standard error, so that standard output carries only results.
 
+use std::io::IsTerminal;
+
 use tracing_subscriber::EnvFilter;
 
 /// For commands that talk to a server: warnings, or what `LEVADA_LOG` asks for.
@@ -10,6 +12,7 @@ pub(crate) fn for_clients() {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_target(false)
+        .with_ansi(std::io::stderr().is_terminal())
         .try_init();
 }
 
@@ -17,5 +20,8 @@ pub(crate) fn for_clients() {
 pub(crate) fn for_servers() {
     let filter = EnvFilter::try_from_env("LEVADA_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     // Fails only when a subscriber is set already, which then does.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .try_init();
 }

@@ -4,6 +4,7 @@
 mod cli;
 mod completions;
 mod config;
+mod dev;
 mod exit;
 mod logging;
 mod pretty;
@@ -38,27 +39,25 @@ fn main() -> ExitCode {
 
 fn run(cli: Cli) -> Result<Exit, Failure> {
     match cli.command {
-        Command::Completions(args) => completions::run(&args),
-        Command::Config(args) => config::run(&args),
+        Command::Dev(args) => server(|stop| dev::run(args, stop)),
         Command::Serve(args) => server(|stop| serve::run(args, stop)),
-        command => {
-            logging::for_clients();
-            let runtime = tokio::runtime::Builder::new_multi_thread()
-                .worker_threads(2)
-                .enable_all()
-                .build()
-                .map_err(|error| Failure::new(Exit::Io, format!("cannot start: {error}")))?;
-            runtime.block_on(async {
-                let stop = signal::Stop::listen();
-                match command {
-                    Command::Produce(args) => produce::run(args, stop).await,
-                    Command::Tail(args) => tail::run(args, stop).await,
-                    Command::Streams(args) => streams::run(args).await,
-                    Command::Completions(_) | Command::Config(_) | Command::Serve(_) => Ok(Exit::Ok),
-                }
-            })
-        }
+        Command::Config(args) => config::run(&args),
+        Command::Produce(args) => client(|stop| produce::run(args, stop)),
+        Command::Tail(args) => client(|stop| tail::run(args, stop)),
+        Command::Streams(args) => client(|_| streams::run(args)),
+        Command::Completions(args) => completions::run(&args),
     }
+}
+
+/// Runs a command that talks to a server: few threads, and only warnings.
+fn client<F: Future<Output = Result<Exit, Failure>>>(
+    command: impl FnOnce(signal::Stop) -> F,
+) -> Result<Exit, Failure> {
+    logging::for_clients();
+    run_on(
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2),
+        command,
+    )
 }
 
 /// Runs a command that serves: all cores, and a log for operators.
@@ -66,7 +65,14 @@ fn server<F: Future<Output = Result<Exit, Failure>>>(
     command: impl FnOnce(signal::Stop) -> F,
 ) -> Result<Exit, Failure> {
     logging::for_servers();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    run_on(&mut tokio::runtime::Builder::new_multi_thread(), command)
+}
+
+fn run_on<F: Future<Output = Result<Exit, Failure>>>(
+    runtime: &mut tokio::runtime::Builder,
+    command: impl FnOnce(signal::Stop) -> F,
+) -> Result<Exit, Failure> {
+    let runtime = runtime
         .enable_all()
         .build()
         .map_err(|error| Failure::new(Exit::Io, format!("cannot start: {error}")))?;

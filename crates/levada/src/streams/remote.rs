@@ -29,8 +29,9 @@ pub(super) async fn streams(server: &Server, name: Option<&str>) -> Result<Map<S
         .await
         .map_err(|reason| Failure::new(Exit::Unavailable, reason))?;
     if status != 200 {
-        let detail = serde_json::from_slice::<Problem>(&body)
-            .map(|problem| problem.detail)
+        let problem = serde_json::from_slice::<Problem>(&body).ok();
+        let detail = problem
+            .map(|problem| format!(": {}", problem.detail))
             .unwrap_or_default();
         let exit = if status >= 500 {
             Exit::Unavailable
@@ -39,7 +40,7 @@ pub(super) async fn streams(server: &Server, name: Option<&str>) -> Result<Map<S
         };
         return Err(Failure::new(
             exit,
-            format!("{} answered with status {status} {detail}", server.url()),
+            format!("{} answered with status {status}{detail}", server.url()),
         ));
     }
     read(&body).map_err(|reason| Failure::new(Exit::Refused, format!("{}: {reason}", server.url())))

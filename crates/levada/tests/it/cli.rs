@@ -476,3 +476,56 @@ fn streams_are_listed_and_shown() {
     assert_eq!(code(&run(&["streams", "list", "--url", &server.url])), 3);
     assert_eq!(code(&run(&["streams", "list", "--url", NOBODY])), 3);
 }
+
+#[test]
+fn declared_streams_are_checked_without_a_server() {
+    let dir = tempfile::tempdir().unwrap();
+    let schemas = dir.path().join("schemas");
+    let title = schemas.join("x/y");
+    std::fs::create_dir_all(&title).unwrap();
+    let schema = r#"{"title":"x/y","$id":"/x/y/1.0.0","$schema":"https://json-schema.org/draft-07/schema#","type":"object",
+        "properties":{"$schema":{"type":"string"},"meta":{"type":"object","properties":{"stream":{"type":"string"}}}}}"#;
+    file(&title, "1.0.0.json", schema.as_bytes());
+    file(&title, "latest", schema.as_bytes());
+    let streams = file(
+        dir.path(),
+        "streams.yaml",
+        b"streams:\n  a: {schema_title: x/y}\n  b: {schema_title: none/such}\n",
+    );
+    let config = file(
+        dir.path(),
+        "levada.toml",
+        format!(
+            "[catalog]\nstream_config = [{streams:?}]\nschema_base_uris = [{:?}]\n",
+            schemas.display().to_string()
+        )
+        .as_bytes(),
+    );
+    let output = run(&["streams", "list", "--config", &config, "-o", "names"]);
+    assert_eq!(
+        (code(&output), out(&output)),
+        (0, "a\nb\n".to_owned()),
+        "{}",
+        err(&output)
+    );
+    let output = run(&["streams", "show", "a", "--config", &config]);
+    assert!(
+        out(&output).contains("\"schema_title\": \"x/y\""),
+        "{}",
+        out(&output)
+    );
+    let output = run(&["streams", "check", "--config", &config]);
+    assert_eq!(code(&output), 1, "{}{}", out(&output), err(&output));
+    assert!(
+        out(&output).contains("b: ") && out(&output).contains("2 streams"),
+        "{}",
+        out(&output)
+    );
+    let output = run(&[
+        "streams",
+        "check",
+        "--config",
+        &dir.path().join("none.toml").display().to_string(),
+    ]);
+    assert_eq!(code(&output), 78, "{}", err(&output));
+}

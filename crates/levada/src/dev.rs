@@ -1,0 +1,93 @@
+//! `levada dev`: a server on this machine with demo streams that are never quiet.
+
+mod generator;
+mod traffic;
+
+use std::time::SystemTime;
+
+use levada_client::Server;
+use levada_event::Timestamp;
+use levada_server::StartOptions;
+
+use crate::exit::{Exit, Failure};
+use crate::serve::{Settings, boot_failure};
+use crate::signal::Stop;
+
+/// Arguments of `levada dev`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    settings: Settings,
+    /// Synthetic edits per second; 0 for none
+    #[arg(long, value_name = "N", default_value_t = 4.0, value_parser = rate)]
+    rate: f64,
+    /// Number from which the synthetic edits are derived
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(rate) if (0.0..=100_000.0).contains(&rate) => Ok(rate),
+        _ => Err("write a number from 0 to 100000".to_owned()),
+    }
+}
+
+/// Serves until a signal comes, then ends in order.
+pub(crate) async fn run(args: Args, stop: Stop) -> Result<Exit, Failure> {
+    let config = args.settings.load()?.config;
+    let data = config.data.display().to_string();
+    let options = StartOptions {
+        insecure: false,
+        demo: true,
+    };
+    let running = levada_server::start(config, options)
+        .await
+        .map_err(boot_failure)?;
+    let url = format!("http://{}", running.address);
+    let backend = running.log.facts().backend;
+    println!("{}", welcome(&url, backend, &data));
+    let edits = match args.rate {
+        0.0 => None,
+        rate => {
+            let server = Server::new(&url, None).map_err(|error| Failure::usage(error.to_string()))?;
+            Some(tokio::spawn(traffic::run(server, rate, args.seed, stop.clone())))
+        }
+    };
+    stop.asked().await;
+    if let Some(edits) = edits {
+        // It ends at the same signal; were it to panic, the server would still end in order.
+        let _ = edits.await;
+    }
+    running.stop().await;
+    Ok(Exit::Ok)
+}
+
+fn welcome(url: &str, backend: &str, data: &str) -> String {
+    let program = std::env::args().next().unwrap_or_else(|| "levada".to_owned());
+    let stream = generator::STREAM;
+    let now = Timestamp::from_system(SystemTime::now());
+    let place = if backend == "embedded" {
+        format!("events are kept in {data}")
+    } else {
+        "events are kept in memory".to_owned()
+    };
+    format!(
+        "Levada runs at {url} ({place}).
+
+Watch synthetic edits as they happen:
+
+    curl -N {url}/v2/stream/{stream}
+
+Read what has passed, only one wiki, only two fields:
+
+    {program} tail {stream} --url {url} --since 10m --filter meta.domain:pt.demo.example --fields dt,page_title,user.user_text
+
+Publish an event of your own (201 means that it is stored):
+
+    curl -i -H 'content-type: application/json' {url}/v1/events -d '{{\"$schema\": \"/demo/edit/1.0.0\", \"meta\": {{\"stream\": \"{stream}\", \"domain\": \"en.demo.example\"}}, \"dt\": \"{now}\", \"wiki_id\": \"endemo\", \"page_id\": 1, \"page_title\": \"Hello\", \"rev_id\": 1, \"user\": {{\"user_text\": \"me\", \"is_bot\": false}}}}'
+
+Next: declare your own streams in levada.toml and run {program} serve --config levada.toml; docs/guide/quickstart.md shows how.
+Ctrl-C ends the server; events stay."
+    )
+}

@@ -1,0 +1,122 @@
+//! Streams as a configuration file declares them, without a server.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use levada_catalog::{
+    Catalog, CatalogConfig, CheckReport, Compat, SchemaConfig, SchemaRepository, Severity, Source,
+};
+use levada_server::config::Config;
+use levada_server::outbound::Outbound;
+use serde_json::{Map, Value};
+
+use crate::exit::{Exit, Failure};
+use crate::serve::Settings;
+
+/// All streams with their settings. What is wrong with single streams goes to standard error.
+pub(super) async fn streams(path: &Path) -> Result<Map<String, Value>, Failure> {
+    let settings = Settings {
+        config: Some(path.to_owned()),
+        ..Settings::default()
+    };
+    let config = settings.load()?.config;
+    let catalog = open(&config, outbound()?).await?;
+    let snapshot = catalog.snapshot();
+    for problem in snapshot.problems() {
+        eprintln!("levada: {problem}");
+    }
+    let streams = snapshot.streams().iter();
+    Ok(streams
+        .map(|stream| (stream.name.clone(), Value::Object(stream.settings.clone())))
+        .collect())
+}
+
+/// Checks streams and schemas of a configuration and prints what is found.
+pub(super) async fn check(settings: &Settings) -> Result<Exit, Failure> {
+    let config = settings.load()?.config;
+    let outbound = outbound()?;
+    let catalog = open(&config, outbound.clone()).await?;
+    let extension = &config.catalog.schema_file_extension;
+    let schemas = SchemaRepository::new(
+        SchemaConfig {
+            base_uris: config.catalog.schema_base_uris.clone(),
+            extension: (!extension.is_empty()).then(|| extension.clone()),
+            compat: compat(&config),
+            ..SchemaConfig::default()
+        },
+        outbound,
+    );
+    let report = levada_catalog::check(&catalog.snapshot(), &schemas).await;
+    super::list::print(&render(&report))?;
+    Ok(if report.is_sound() { Exit::Ok } else { Exit::Faults })
+}
+
+fn outbound() -> Result<Arc<Outbound>, Failure> {
+    let outbound =
+        Outbound::new().map_err(|error| Failure::new(Exit::Io, format!("cannot set up HTTP: {error}")))?;
+    Ok(Arc::new(outbound))
+}
+
+fn compat(config: &Config) -> Compat {
+    Compat {
+        absolute_schema_uris: config.catalog.allow_absolute_schema_uris,
+        ..Compat::default()
+    }
+}
+
+async fn open(config: &Config, outbound: Arc<Outbound>) -> Result<Catalog, Failure> {
+    let headers: Vec<_> = config.catalog.stream_config_headers.clone().into_iter().collect();
+    let source = |location: &String| Source {
+        headers: headers.clone(),
+        ..Source::at(location)
+    };
+    let catalog = CatalogConfig {
+        sources: config.catalog.stream_config.iter().map(source).collect(),
+        wiki: Some(config.catalog.wiki.clone()).filter(|wiki| !wiki.is_empty()),
+        wiki_tags: config.catalog.wiki_tags.clone(),
+        aliases: config.catalog.stream_aliases.clone(),
+        ttl: None,
+        compat: compat(config),
+    };
+    if catalog.sources.is_empty() {
+        return Err(Failure::new(
+            Exit::Config,
+            "catalog.stream_config is empty: no stream is declared",
+        ));
+    }
+    Catalog::open(catalog, outbound)
+        .await
+        .map_err(|error| Failure::new(Exit::Config, error.to_string()))
+}
+
+fn render(report: &CheckReport) -> String {
+    let mut out = String::new();
+    for finding in &report.findings {
+        out.push_str(match finding.severity {
+            Severity::Error => "error: ",
+            Severity::Warning => "warning: ",
+        });
+        out.push_str(&finding.source);
+        out.push_str(": ");
+        if let Some(stream) = &finding.stream {
+            out.push_str(stream);
+            out.push_str(": ");
+        }
+        out.push_str(&finding.reason);
+        out.push('\n');
+    }
+    let errors = report
+        .findings
+        .iter()
+        .filter(|finding| finding.severity == Severity::Error)
+        .count();
+    out.push_str(&format!(
+        "{} streams ({} patterns), {} schemas, {} of them found; {errors} errors, {} warnings\n",
+        report.streams,
+        report.patterns,
+        report.titles,
+        report.titles_found,
+        report.findings.len() - errors,
+    ));
+    out
+}

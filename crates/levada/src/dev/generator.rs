@@ -236,7 +236,7 @@ impl Generator {
 /// A page's namespace and title; the same for the same page. Every tenth page is the talk page of the
 /// one before it.
 fn title(wiki: &Wiki, page: usize) -> (u8, String) {
-    let talk = page % 10 == 0;
+    let talk = page.is_multiple_of(10);
     let of = if talk { page - 1 } else { page };
     let (kinds, places) = (wiki.kinds.len(), wiki.places.len());
     let kind = wiki.kinds[of % kinds];

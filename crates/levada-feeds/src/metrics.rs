@@ -4,20 +4,16 @@
 //! part of the public surface: `ops/` has a board and alert rules over them.
 
 mod metered;
+mod series;
 
 pub use metered::Metered;
 
 use crate::upstream::Upstream;
 use parking_lot::Mutex;
+use series::{Counters, Histogram, head, line};
 use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
-
-/// Upper bounds of the latency buckets, seconds. 0.1, 0.25 (most of) and 0.5 are the objectives of contract §4.
-const BUCKETS: [f64; 12] = [
-    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.25, 0.5, 1.0, 5.0,
-];
 
 /// The kinds of things that are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -286,79 +282,6 @@ impl std::fmt::Debug for Metrics {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Metrics")
     }
-}
-
-/// Counters by label; the labels are from fixed sets.
-struct Counters<K>(Mutex<BTreeMap<K, u64>>);
-
-impl<K> Default for Counters<K> {
-    fn default() -> Self {
-        Counters(Mutex::default())
-    }
-}
-
-impl<K: Ord + Copy> Counters<K> {
-    fn add(&self, key: K, count: u64) {
-        *self.0.lock().entry(key).or_default() += count;
-    }
-
-    fn read(&self) -> Vec<(K, u64)> {
-        self.0.lock().iter().map(|(key, count)| (*key, *count)).collect()
-    }
-}
-
-#[derive(Default)]
-struct Histogram {
-    buckets: [u64; BUCKETS.len()],
-    count: u64,
-    sum: f64,
-}
-
-impl Histogram {
-    fn observe(&mut self, took: Duration) {
-        let seconds = took.as_secs_f64();
-        if let Some(bucket) = BUCKETS.iter().position(|bound| seconds <= *bound) {
-            self.buckets[bucket] += 1;
-        }
-        self.count += 1;
-        self.sum += seconds;
-    }
-
-    fn write(&self, out: &mut String, name: &str, label: (&str, &str)) {
-        let mut total = 0;
-        for (bound, count) in BUCKETS.iter().zip(self.buckets) {
-            total += count;
-            line(
-                out,
-                &format!("{name}_bucket"),
-                &[label, ("le", &bound.to_string())],
-                total,
-            );
-        }
-        line(
-            out,
-            &format!("{name}_bucket"),
-            &[label, ("le", "+Inf")],
-            self.count,
-        );
-        line(out, &format!("{name}_sum"), &[label], self.sum);
-        line(out, &format!("{name}_count"), &[label], self.count);
-    }
-}
-
-fn head(out: &mut String, name: &str, kind: &str, help: &str) {
-    let _ = writeln!(
-        out,
-        "# HELP levada_feeds_{name} {help}\n# TYPE levada_feeds_{name} {kind}"
-    );
-}
-
-fn line(out: &mut String, name: &str, labels: &[(&str, &str)], value: impl std::fmt::Display) {
-    let _ = write!(out, "levada_feeds_{name}");
-    for (place, (label, text)) in labels.iter().enumerate() {
-        let _ = write!(out, "{}{label}=\"{text}\"", if place == 0 { '{' } else { ',' });
-    }
-    let _ = writeln!(out, "{} {value}", if labels.is_empty() { "" } else { "}" });
 }
 
 #[cfg(test)]

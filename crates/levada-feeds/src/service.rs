@@ -147,9 +147,14 @@ impl Feeds {
         let started = Instant::now();
         let asked = Asked::read(&request);
         let (endpoint, response) = self.inner.answerer.answer(&asked).await;
-        self.inner
-            .metrics
-            .request(endpoint, response.status().as_u16(), started.elapsed());
+        let status = response.status().as_u16();
+        self.inner.metrics.request(endpoint, status, started.elapsed());
+        let (path, request_id) = (asked.path, &*asked.request_id);
+        match status {
+            ..400 => tracing::trace!(status, endpoint, path, request_id, "answered"),
+            400..500 => tracing::info!(status, endpoint, path, request_id, "answered"),
+            500.. => tracing::error!(status, endpoint, path, request_id, "answered"),
+        }
         response
     }
 
@@ -198,7 +203,8 @@ impl Feeds {
         }
     }
 
-    /// Reads the language rules of `data_dir` again and puts them in force for the feeds made from now on.
+    /// Reads the language rules of `data_dir` again and puts them in force: every feed is made anew for the next who
+    /// asks for it.
     ///
     /// # Errors
     /// [`FeedsError::Rules`]; the rules in force stay.

@@ -3,25 +3,22 @@
 //! It is a cache: what it loses is fetched again, a damaged file is set aside and a new one begun. Writes go through a
 //! bounded queue; what does not fit is dropped and counted. Reads see queued writes.
 
-use super::record::written_at;
+mod writer;
+
 use parking_lot::Mutex;
-use redb::{Database, Durability, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{Database, ReadableDatabase, TableDefinition};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use writer::Writer;
 
 /// Key: shelf, a line feed, key. Value: a [`super::Record`].
 const ENTRIES: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("entries");
 /// Writes waiting for the thread. A cold `onthisday/all` writes about 500.
 const QUEUE: usize = 8_192;
-/// Writes per transaction.
-const BATCH: usize = 512;
-/// Transactions between two sweeps for size.
-const SWEEP_EVERY: u32 = 64;
 /// Memory that redb may use for its own page cache.
 const PAGE_CACHE: usize = 16 << 20;
 
@@ -202,120 +199,6 @@ impl Drop for Disk {
         {
             tracing::error!("the cache's writing thread had ended by a panic");
         }
-    }
-}
-
-struct Writer {
-    database: Arc<Database>,
-    waiting: Arc<Waiting>,
-    most_bytes: u64,
-}
-
-impl Writer {
-    fn run(&self, tasks: &Receiver<Task>) {
-        let mut until_sweep = 1;
-        while let Ok(first) = tasks.recv() {
-            let mut batch = vec![first];
-            // A moment for others to join the transaction; the cache is not in a hurry.
-            while batch.len() < BATCH && !matches!(batch.last(), Some(Task::Flush(_))) {
-                match tasks.recv_timeout(Duration::from_millis(20)) {
-                    Ok(task) => batch.push(task),
-                    Err(_) => break,
-                }
-            }
-            if let Err(error) = self.commit(&batch) {
-                tracing::warn!(%error, entries = batch.len(), "cache entries not written");
-            }
-            self.settle(batch);
-            until_sweep -= 1;
-            if until_sweep == 0 {
-                until_sweep = SWEEP_EVERY;
-                if let Err(error) = self.sweep() {
-                    tracing::warn!(%error, "cache not swept");
-                }
-            }
-        }
-    }
-
-    fn commit(&self, batch: &[Task]) -> Result<(), redb::Error> {
-        let mut transaction = self.database.begin_write()?;
-        transaction.set_durability(Durability::Immediate)?;
-        {
-            let mut table = transaction.open_table(ENTRIES)?;
-            for task in batch {
-                match task {
-                    Task::Put(name, bytes) => drop(table.insert(name.as_str(), bytes.as_slice())?),
-                    Task::Remove(name) => drop(table.remove(name.as_str())?),
-                    Task::Flush(_) => {}
-                }
-            }
-        }
-        Ok(transaction.commit()?)
-    }
-
-    /// Lets readers look into the file for what was written, unless a newer write is waiting.
-    fn settle(&self, batch: Vec<Task>) {
-        let mut waiting = self.waiting.lock();
-        for task in batch {
-            match task {
-                Task::Put(name, bytes) => {
-                    let same = |held: &Option<Arc<Vec<u8>>>| {
-                        held.as_ref().is_some_and(|held| Arc::ptr_eq(held, &bytes))
-                    };
-                    if waiting.get(&name).is_some_and(same) {
-                        waiting.remove(&name);
-                    }
-                }
-                Task::Remove(name) => {
-                    if waiting.get(&name).is_some_and(Option::is_none) {
-                        waiting.remove(&name);
-                    }
-                }
-                // The receiver may have gone away; nobody waits then.
-                Task::Flush(done) => drop(done.send(())),
-            }
-        }
-    }
-
-    /// Removes the oldest entries until the rest fits.
-    fn sweep(&self) -> Result<(), redb::Error> {
-        let mut entries = Vec::new();
-        let mut total = 0_u64;
-        {
-            let table = match self.database.begin_read()?.open_table(ENTRIES) {
-                Ok(table) => table,
-                Err(redb::TableError::TableDoesNotExist(_)) => return Ok(()),
-                Err(error) => return Err(error.into()),
-            };
-            for entry in table.iter()? {
-                let (key, value) = entry?;
-                let size = (key.value().len() + value.value().len()) as u64;
-                total += size;
-                entries.push((
-                    written_at(value.value()).unwrap_or(i64::MIN),
-                    size,
-                    key.value().to_owned(),
-                ));
-            }
-        }
-        if total <= self.most_bytes {
-            return Ok(());
-        }
-        entries.sort_unstable();
-        let transaction = self.database.begin_write()?;
-        {
-            let mut table = transaction.open_table(ENTRIES)?;
-            // A tenth below the bound, so that the next write does not sweep again.
-            let goal = self.most_bytes - self.most_bytes / 10;
-            for (_, size, key) in entries {
-                if total <= goal {
-                    break;
-                }
-                table.remove(key.as_str())?;
-                total -= size;
-            }
-        }
-        Ok(transaction.commit()?)
     }
 }
 

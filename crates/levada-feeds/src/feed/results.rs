@@ -178,7 +178,9 @@ impl Results {
                 None => disk.remove(Kept::Result.name(), &name),
             }
         }
-        let entry = self.entry(made, times, now_ms);
+        // Being made anew is not being asked for.
+        let asked_ms = self.memory.get(key).map_or(now_ms, |known| known.asked_ms());
+        let entry = self.entry(made, times, asked_ms);
         self.insert(key, entry)
     }
 
@@ -218,6 +220,18 @@ impl Results {
             }
         }
         keys
+    }
+
+    /// Outdates every feed: they were made after other rules.
+    pub(crate) fn outdate_all(&self, now_ms: i64) {
+        for (key, entry) in &self.memory {
+            let outdated = Entry {
+                outdated_ms: Some(now_ms),
+                held: None,
+                ..copy(&entry)
+            };
+            self.insert(&key, outdated);
+        }
     }
 
     /// The number of the latest page change.

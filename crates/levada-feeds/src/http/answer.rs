@@ -1,7 +1,9 @@
 //! What is answered to a request: the rules of the three contracts, where they meet the feeds.
 
+mod days;
 mod reply;
 mod serving;
+mod single;
 mod statics;
 
 pub(crate) use reply::Asked;
@@ -11,6 +13,7 @@ use super::headers::Dress;
 use super::language;
 use super::problem::Problem;
 use super::route::{self, Contract, NoRoute, Route, Target};
+use crate::config::RestV1;
 use crate::date::FeedDate;
 use crate::feed::Kitchen;
 use crate::metrics::Kept;
@@ -143,7 +146,7 @@ impl Answerer {
     /// The answer to a path that is none.
     fn lost(&self, reason: NoRoute, asked: &Asked<'_>) -> Response<Bytes> {
         let compat = self.kitchen.config.compat;
-        let contract = asked.contract();
+        let contract = self.contract(asked);
         match reason {
             NoRoute::Yue => self.dressed(Reply::bare_not_found("Domain not found"), contract, asked),
             NoRoute::Unknown => self.dressed(self.no_such_path(asked), contract, asked),
@@ -167,9 +170,24 @@ impl Answerer {
         }
     }
 
+    /// The contract of a path, for errors that come before there is a route.
+    fn contract(&self, asked: &Asked<'_>) -> Contract {
+        let path = asked.path.to_ascii_lowercase();
+        if path.contains("/api/rest_v1/") {
+            match self.kitchen.config.rest_v1 {
+                RestV1::Restbase => Contract::Restbase,
+                RestV1::Gateway => Contract::Gateway,
+            }
+        } else if path.starts_with("/feed/v1/") {
+            Contract::Gateway
+        } else {
+            Contract::Internal
+        }
+    }
+
     fn no_such_path(&self, asked: &Asked<'_>) -> Reply {
         let detail = format!("Cannot {} {}", asked.method, asked.path);
-        if self.kitchen.config.compat && asked.contract() == Contract::Internal {
+        if self.kitchen.config.compat && self.contract(asked) == Contract::Internal {
             return Reply::html_not_found(&detail);
         }
         Reply::problem(Problem::not_found(&detail))

@@ -215,8 +215,8 @@ impl Fetch for Replay {
             return Ok(answer);
         }
         let mut missed = self.missed.lock();
-        if missed.len() < MISSES_KEPT {
-            missed.insert(request.url);
+        if missed.len() < MISSES_KEPT && missed.insert(request.url.clone()) {
+            tracing::warn!(url = %request.url, "not in the recording");
         }
         Ok(Response::json(
             404,

@@ -382,6 +382,25 @@ async fn what_is_asked_for_is_refreshed_ahead_of_expiry() {
 }
 
 #[tokio::test]
+async fn refreshing_ahead_ends_when_nobody_asks_any_more() {
+    let bench = Bench::new();
+    bench.get(NEWS).await.ok();
+    let mut refreshed = 0;
+    for _ in 0..40 {
+        bench.clock.advance_s(100);
+        let before = bench.wiki.count("In_the_news");
+        if bench.feeds.tend() > 0 {
+            refreshed += 1;
+            while bench.wiki.count("In_the_news") == before || bench.feeds.tend() > 0 {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+    // Every 240 seconds or so during the half hour after the only request, and never after it.
+    assert!((3..=18).contains(&refreshed), "{refreshed}");
+}
+
+#[tokio::test]
 async fn an_outdated_feed_that_is_asked_for_is_made_anew_by_itself() {
     let bench = Bench::new();
     bench.get(NEWS).await.ok();

@@ -9,6 +9,68 @@ fn median(mut times: Vec<f64>) -> f64 {
     times[times.len() / 2]
 }
 
+fn memory() -> String {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    status
+        .lines()
+        .find(|line| line.starts_with("VmRSS"))
+        .unwrap_or("")
+        .to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a measurement, not a check"]
+async fn memory_after_many_mixed_requests() {
+    let mut config = levada_feeds::FeedsConfig::default();
+    // Small, so that what is evicted is evicted soon.
+    config.cache.results_bytes = 4 << 20;
+    config.cache.replies_bytes = 4 << 20;
+    config.cache.pages_bytes = 4 << 20;
+    config.cache.summaries_bytes = 4 << 20;
+    config.cache.answers_bytes = 4 << 20;
+    let bench = Bench::of(config);
+    let kinds = ["events", "births", "all"];
+    for round in 0..5 {
+        for n in 0..20_000_usize {
+            let (month, day) = (n / 28 % 12 + 1, n % 28 + 1);
+            let path = match n % 4 {
+                0 => format!("/{EN}/v1/feed/onthisday/{}/{month}/{day}", kinds[n % 3]),
+                1 => format!(
+                    "/{EN}/v1/aggregated/featured/20{:02}/{month:02}/{day:02}",
+                    16 + n % 10
+                ),
+                2 => format!("/{EN}/v1/page/news?format=atom"),
+                _ => format!("/{EN}/v1/page/random/title"),
+            };
+            if round == 0 {
+                let names = [
+                    "January",
+                    "February",
+                    "March",
+                    "April",
+                    "May",
+                    "June",
+                    "July",
+                    "August",
+                    "September",
+                    "October",
+                    "November",
+                    "December",
+                ];
+                bench.wiki.page(
+                    EN,
+                    &format!("{}_{day}", names[month - 1]),
+                    &crate::bench::day_page(),
+                );
+            }
+            bench.get(&path).await;
+        }
+        bench.wiki.forget_log();
+        bench.clock.advance_s(400);
+        println!("{} requests: {}", (round + 1) * 20_000, memory());
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "a measurement, not a check"]
 async fn cold_and_warm() {
@@ -70,12 +132,5 @@ async fn cold_and_warm() {
         "{:.0} warm answers per second",
         100_000.0 / started.elapsed().as_secs_f64()
     );
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    println!(
-        "{}",
-        status
-            .lines()
-            .find(|line| line.starts_with("VmRSS"))
-            .unwrap_or("")
-    );
+    println!("{}", memory());
 }

@@ -303,6 +303,22 @@ async fn case_19_and_20_campaigns_come_from_a_file() {
     std::fs::write(dir.path().join("announcements.toml"), "campaign = []").expect("written");
     bench.feeds.reload_rules().expect("good rules");
     assert_eq!(bench.get(path).await.text(), r#"{"announce":[]}"#);
+    // Feeds that were made after the old rules are made anew.
+    let news = "/en.wikipedia.org/v1/page/news";
+    assert_eq!(
+        bench.get(news).await.ok().json().as_array().map(Vec::len),
+        Some(2)
+    );
+    let moved = "[[language]]\nlang = \"en\"\npage = \"Template:Elsewhere\"\nheadlines = \"ul > li\"\ntopic = \"b a\"\n";
+    std::fs::write(dir.path().join("news.toml"), moved).expect("written");
+    bench
+        .wiki
+        .page(EN, "Template:Elsewhere", &crate::bench::news(&["Elsewhere"]));
+    bench.feeds.reload_rules().expect("good rules");
+    assert_eq!(
+        bench.get(news).await.ok().json().as_array().map(Vec::len),
+        Some(1)
+    );
 }
 
 #[tokio::test]

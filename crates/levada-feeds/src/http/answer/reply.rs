@@ -58,18 +58,6 @@ impl<'a> Asked<'a> {
             format!("{}?{}", self.path, self.query)
         }
     }
-
-    /// The contract of the path, for errors that come before there is a route.
-    pub(crate) fn contract(&self) -> Contract {
-        let path = self.path.to_ascii_lowercase();
-        if path.contains("/api/rest_v1/") {
-            Contract::Restbase
-        } else if path.starts_with("/feed/v1/") {
-            Contract::Gateway
-        } else {
-            Contract::Internal
-        }
-    }
 }
 
 /// The body of an answer.

@@ -34,12 +34,13 @@ pub struct Subscription {
     pub fields: Vec<String>,
 }
 
-/// One `filter=path:value` parameter.
+/// One `filter=path:value` parameter, cut at its first colon and not interpreted further; displaying it
+/// gives the text back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FilterText {
-    /// Dot path of a field; never empty.
+    /// What stands before the colon: a dot path, possibly behind `!`; never empty.
     pub path: String,
-    /// What stands behind the first colon, uninterpreted.
+    /// What stands behind it.
     pub value: String,
 }
 
@@ -180,9 +181,12 @@ impl Subscription {
     /// # Errors
     /// [`QueryError::Fields`] for an empty path, [`QueryError::TooMany`] beyond [`FIELDS_MAX`].
     pub fn add_fields(&mut self, list: &str) -> Result<(), QueryError> {
-        for field in list.split(',') {
-            let field = field.trim();
-            if field.is_empty() {
+        // Quoted keys may have commas and spaces in them; the pieces are joined again before they are
+        // understood.
+        let quoted = list.contains('"');
+        for piece in list.split(',') {
+            let field = if quoted { piece } else { piece.trim() };
+            if field.is_empty() && !quoted {
                 return Err(QueryError::Fields(list.to_owned()));
             }
             self.fields.push(field.to_owned());
@@ -330,6 +334,14 @@ mod tests {
         assert_eq!(parse("filter=:x"), Err(QueryError::Filter(":x".into())));
         assert_eq!(parse("fields=a,,b"), Err(QueryError::Fields("a,,b".into())));
         assert_eq!(parse("fields=").unwrap().fields, [""; 0]);
+        assert_eq!(
+            parse("fields=meta.dt,%20title").unwrap().fields,
+            ["meta.dt", "title"]
+        );
+        assert_eq!(
+            parse("fields=a.%22b,%20c%22").unwrap().fields.join(","),
+            "a.\"b, c\""
+        );
     }
 
     #[test]

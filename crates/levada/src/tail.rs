@@ -10,6 +10,8 @@ use clap::ValueEnum;
 use futures_util::FutureExt;
 use levada_client::{Delivery, Notice, Subscriber, SubscriberConfig};
 use levada_event::Timestamp;
+use levada_event::filter::Filter;
+use levada_event::project::Projection;
 use levada_wire::{FilterText, GapReason, Subscription};
 use tokio::time::Instant;
 
@@ -31,11 +33,12 @@ pub(crate) struct Args {
     /// Where to start: 2h (ago), 2026-01-31, RFC 3339, milliseconds since 1970, earliest or latest
     #[arg(long, value_name = "TIME", value_parser = units::since, default_value = "latest", allow_hyphen_values = true)]
     since: Since,
-    /// Print only events whose field has this value, such as meta.domain:en.wikipedia.org; may be repeated
+    /// Print only events whose field has this value, such as meta.domain:en.wikipedia.org; also
+    /// 'path:a|b', 'path:prefix*', 'path:>=5', 'path:5..10', '!path:value'; may be repeated
     #[arg(long = "filter", value_name = "PATH:VALUE", value_parser = filter)]
     filters: Vec<FilterText>,
     /// Print only these fields, such as 'meta.dt,page.*'
-    #[arg(long, value_name = "PATHS")]
+    #[arg(long, value_name = "PATHS", value_parser = fields)]
     fields: Option<String>,
     /// Also print canary events
     #[arg(long)]
@@ -74,8 +77,17 @@ enum End {
     BrokenPipe,
 }
 
+/// Checks a filter as the server will, so that a slip shows at once.
 fn filter(text: &str) -> Result<FilterText, String> {
-    FilterText::parse(text).map_err(|error| error.to_string())
+    let filter = FilterText::parse(text).map_err(|error| error.to_string())?;
+    Filter::parse_query(text).map_err(|error| error.to_string())?;
+    Ok(filter)
+}
+
+fn fields(text: &str) -> Result<String, String> {
+    Projection::parse(text)
+        .map(|_| text.to_owned())
+        .map_err(|error| error.to_string())
 }
 
 /// Follows the streams until the count, the timeout or a signal ends it.

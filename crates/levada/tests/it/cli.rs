@@ -53,7 +53,7 @@ fn usage_faults_are_code_2_and_say_what_to_write() {
         (&["tail"], "STREAM"),
         (&["tail", "a", "--since", "yesterday"], "earliest"),
         (&["tail", "a", "--filter", "nocolon"], "path:value"),
-        (&["tail", "a", "--fields", "a,,b"], "empty"),
+        (&["tail", "a", "--fields", "a,,b"], "--fields"),
         (&["tail", "a", "--count", "0"], "0"),
         (
             &["tail", "a", "--resume", "x", "--cursor", "y"],

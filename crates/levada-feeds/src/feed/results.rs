@@ -343,3 +343,75 @@ fn copy(entry: &Entry) -> Entry {
         asked_ms: AtomicI64::new(entry.asked_ms()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn made(title: &str) -> Made {
+        Made {
+            json: Some(Bytes::from_static(b"[]")),
+            problem: None,
+            items: 1,
+            id: String::new(),
+            varies: false,
+            sources: vec![Source::new("en.wikipedia.org", title)],
+            failures: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+
+    fn times(made_ms: i64) -> Times {
+        Times {
+            made_ms,
+            until_ms: made_ms + 100,
+            held: None,
+            outdated: None,
+        }
+    }
+
+    #[test]
+    fn a_change_while_a_feed_is_made_is_noticed() {
+        let results = Results::open(1 << 20, None, 0, 0);
+        let page = Source::new("en.wikipedia.org", "A");
+        let other = Source::new("en.wikipedia.org", "B");
+        let before = results.changes();
+        assert!(!results.changed_since(before, std::slice::from_ref(&page)));
+        assert_eq!(results.outdate(&page, 5), []);
+        assert!(results.changed_since(before, std::slice::from_ref(&page)));
+        assert!(!results.changed_since(before, std::slice::from_ref(&other)));
+        assert!(!results.changed_since(results.changes(), std::slice::from_ref(&page)));
+        // What happened before the memory of changes begins may have been anything.
+        for _ in 0..=RECENT {
+            results.outdate(&other, 5);
+        }
+        assert!(results.changed_since(before, &[Source::new("en.wikipedia.org", "C")]));
+    }
+
+    #[test]
+    fn an_evicted_feed_leaves_no_links() {
+        let results = Results::open(4_000, None, 0, 0);
+        for n in 1..=28 {
+            let key = FeedKey::parse(&format!("en.wikipedia.org|births|02-{n:02}|")).expect("a key");
+            results.put(&key, made(&format!("Page {n}")), times(n), n);
+        }
+        results.memory.run_pending_tasks();
+        assert!(results.memory.entry_count() < 10);
+        assert_eq!(results.links.len() as u64, results.memory.entry_count());
+    }
+
+    #[test]
+    fn what_is_due_was_asked_for_and_is_near_its_end_outdated_or_held() {
+        let results = Results::open(1 << 20, None, 0, 0);
+        let key = FeedKey::parse("en.wikipedia.org|news||").expect("a key");
+        results.put(&key, made("A"), times(0), 0);
+        let due = |now_ms, asked_since_ms| results.due(now_ms, 1_000, asked_since_ms).len();
+        // A fifth of its life before the end, for all that may be refreshed further ahead.
+        assert_eq!((due(79, 0), due(80, 0), due(80, 1)), (0, 1, 0));
+        results.outdate(&Source::new("en.wikipedia.org", "A"), 10);
+        assert_eq!(due(10, 0), 1);
+        let entry = results.get(&key).expect("kept");
+        results.hold(&key, &entry, "down", 50);
+        assert_eq!((due(49, 0), due(50, 0)), (0, 1));
+    }
+}

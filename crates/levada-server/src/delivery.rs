@@ -20,6 +20,7 @@ mod hub;
 pub mod limits;
 mod pace;
 mod plan;
+mod reading;
 mod render;
 mod request;
 mod ring;

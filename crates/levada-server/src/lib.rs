@@ -1,1 +1,14 @@
-//! The Levada service as a library: boot, configuration, intake, delivery, HTTP.
+//! The Levada service as a library: configuration, intake, delivery, HTTP and the boot that joins them.
+//!
+//! `intake` and `delivery` know neither HTTP nor each other; `http` calls both; only `boot` builds things.
+
+pub mod boot;
+pub mod config;
+pub mod delivery;
+pub mod http;
+pub mod intake;
+mod metrics;
+pub mod outbound;
+pub mod shutdown;
+
+pub use boot::{BootError, Running, StartOptions, start};

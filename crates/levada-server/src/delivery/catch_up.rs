@@ -24,7 +24,7 @@ use super::channel::Joint;
 use super::failure::Failure;
 use super::hub::{Hub, Seat};
 use super::limits::{
-    CATCH_UP_CHUNK_BYTES, CATCH_UP_READ_MAX, CATCH_UP_READ_MIN, JOIN_BELOW_BYTES, PROGRESS_BYTES, STALLED_AFTER,
+    CATCH_UP_CHUNK_BYTES, CATCH_UP_READ_MAX, CATCH_UP_READ_MIN, JOIN_BELOW_BYTES, PROGRESS_BYTES,
 };
 use super::pace::Pace;
 use super::plan::Place;
@@ -112,9 +112,9 @@ impl CatchUp {
         }
     }
 
-    /// Runs until the session is seated or over.
-    pub(crate) async fn run(mut self) {
-        let Err(Stop::Failed(failure)) = self.follow().await else {
+    /// Runs until the session is seated or over. `is_new` when the ends were just looked up.
+    pub(crate) async fn run(mut self, is_new: bool) {
+        let Err(Stop::Failed(failure)) = self.follow(is_new).await else {
             return;
         };
         let told = self.renderer.failure(&failure);
@@ -122,8 +122,11 @@ impl CatchUp {
         let _ = self.out.send(Item::End((!told).then_some(failure))).await;
     }
 
-    async fn follow(&mut self) -> Result<(), Stop> {
+    async fn follow(&mut self, is_new: bool) -> Result<(), Stop> {
         let mut ends = std::mem::take(&mut self.ends);
+        if !is_new {
+            ends = self.look_up_ends().await?;
+        }
         loop {
             let bytes = self.pass(&ends).await?;
             if bytes == 0 {
@@ -229,7 +232,7 @@ impl CatchUp {
                         let upcoming = queue.front().map(|&lane| (lane, self.renderer.mark(lane).next));
                         let upcoming = upcoming.or((then < to[lane]).then_some((lane, then)));
                         ahead = self.read_ahead(upcoming).await;
-                        total += self.render(lane, batch, to[lane], &mut ahead).await?;
+                        total += self.render(lane, &batch, to[lane]).await?;
                     }
                 }
                 Err(LogError::OutOfRange(bounds)) => self.step_over(lane, from, bounds.earliest, bounds.next)?,
@@ -292,30 +295,21 @@ impl CatchUp {
         self.renderer.gap(&gap)
     }
 
-    /// Renders a batch up to `to` and sends it on in chunks. When the client has stalled, the rest of
-    /// the batch and what was read ahead are let go; they will be read again.
-    async fn render(
-        &mut self,
-        lane: usize,
-        batch: RecordBatch,
-        to: Offset,
-        ahead: &mut Option<Ahead>,
-    ) -> Result<usize, Stop> {
+    /// Renders a batch up to `to` and sends it on in chunks. A chunk is only begun when there is room
+    /// for it.
+    async fn render(&mut self, lane: usize, batch: &RecordBatch, to: Offset) -> Result<usize, Stop> {
         let bytes = batch.value_bytes();
         self.passed_bytes += bytes as u64;
         let mut index = 0;
         while let Some(record) = batch.get(index).filter(|record| record.offset < to) {
+            if self.renderer.len() == 0 {
+                self.room().await?;
+            }
             self.renderer.record(lane, record);
             index += 1;
             if self.renderer.len() >= CATCH_UP_CHUNK_BYTES || self.pace.is_some() {
                 self.keep_pace().await;
-                let Some(chunk) = self.chunk(false) else { continue };
-                let Some(unsent) = self.offer(chunk).await? else { continue };
-                drop(batch);
-                *ahead = None;
-                self.read_bytes = CATCH_UP_READ_MIN;
-                self.send(Item::Chunk(unsent)).await?;
-                return Ok(bytes);
+                self.emit(false).await?;
             }
         }
         self.renderer.passed(lane, batch.next().min(to));
@@ -361,15 +355,9 @@ impl CatchUp {
         })
     }
 
-    /// Sends a chunk, or gives it back when the client has taken nothing for long.
-    async fn offer(&mut self, chunk: Chunk) -> Result<Option<Chunk>, Stop> {
-        match tokio::time::timeout(STALLED_AFTER, self.out.reserve()).await {
-            Ok(Ok(permit)) => permit.send(Item::Chunk(chunk)),
-            Ok(Err(_)) => return Err(Stop::Gone),
-            Err(_) => return Ok(Some(chunk)),
-        }
-        self.sent();
-        Ok(None)
+    /// Waits until one more chunk can be handed over. Nobody else sends, so that the room stays free.
+    async fn room(&self) -> Result<(), Stop> {
+        self.out.reserve().await.map(drop).map_err(|_| Stop::Gone)
     }
 
     async fn emit(&mut self, blank: bool) -> Result<(), Stop> {

@@ -18,7 +18,7 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use super::failure::Failure;
-use super::limits::{LIVE_CHUNK_BYTES, Options, RING_AGE};
+use super::limits::{LIVE_CHUNK_BYTES, Options, RING_AGE, RINGS_BYTES};
 use super::plan::Place;
 use super::render::Renderer;
 use super::ring::{Chunk, Found, Mark, Marks, Ring};
@@ -30,6 +30,7 @@ use super::waiters::Waiters;
 pub(crate) struct Channel {
     shape: Arc<Shape>,
     options: Options,
+    stats: Arc<DeliveryStats>,
     render: Mutex<Open>,
     ring: Mutex<Ring>,
     /// Number that the next chunk gets, readable without the lock.
@@ -64,7 +65,7 @@ impl Channel {
     /// A channel whose lanes stand at offset 0 until their tails [`place`](Self::place) them.
     pub(crate) fn new(shape: Arc<Shape>, stats: Arc<DeliveryStats>, log_id: &str, options: Options) -> Self {
         let places: Vec<Place> = shape.lanes.iter().map(|lane| Place::unread(lane.kind)).collect();
-        let renderer = Renderer::new(shape.clone(), stats, log_id, &places);
+        let renderer = Renderer::new(shape.clone(), stats.clone(), log_id, &places);
         let now = Instant::now();
         Self {
             shape,
@@ -75,7 +76,8 @@ impl Channel {
                 flushed: now.checked_sub(options.flush_every).unwrap_or(now),
                 flush_due: false,
             }),
-            ring: Mutex::new(Ring::new(options.ring_bytes)),
+            ring: Mutex::new(Ring::new()),
+            stats,
             head: AtomicU64::new(0),
             waiters: Waiters::default(),
             moved: Notify::new(),
@@ -298,8 +300,10 @@ impl Channel {
             events,
             blank,
         };
+        let channels = usize::try_from(self.stats.channels.get()).unwrap_or(0).max(1);
+        let bytes_max = self.options.ring_bytes.min(RINGS_BYTES / channels);
         let mut ring = self.ring.lock();
-        ring.push(now, chunk);
+        ring.push(now, chunk, bytes_max);
         ring.trim(now, RING_AGE);
         self.head.store(ring.head(), Ordering::Release);
     }

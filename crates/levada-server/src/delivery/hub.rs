@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use super::channel::Channel;
 use super::failure::Failure;
 use super::limits::Options;
+use super::reading::Readings;
 use super::shape::{LaneKind, Shape};
 use super::stats::DeliveryStats;
 use super::tail::Tail;
@@ -22,6 +23,7 @@ pub(crate) struct Hub {
     pub(crate) stats: Arc<DeliveryStats>,
     pub(crate) options: Options,
     registry: Mutex<Registry>,
+    readings: Readings,
     draining: watch::Sender<bool>,
     /// Number of sessions open.
     sessions: watch::Sender<usize>,
@@ -41,6 +43,7 @@ impl Hub {
             stats: Arc::default(),
             options,
             registry: Mutex::default(),
+            readings: Readings::default(),
             draining: watch::Sender::new(false),
             sessions: watch::Sender::new(0),
         }
@@ -142,6 +145,11 @@ impl Hub {
             self.stats.tails.add(-1);
             tail.stop();
         }
+    }
+
+    /// The sessions that read the log on their own.
+    pub(crate) fn readings(&self) -> &Readings {
+        &self.readings
     }
 
     /// Tells every session to end at the next frame boundary.

@@ -45,6 +45,10 @@ pub const LIVE_CHUNK_BYTES: usize = 64 * 1024;
 /// from the log, which costs nobody else anything.
 pub const RING_BYTES: usize = 4 * 1024 * 1024;
 
+/// Rendered frames that all channels together keep: each has its even share of this where that is
+/// less than [`RING_BYTES`], so that many different subscriptions cannot fill the memory.
+pub const RINGS_BYTES: usize = 256 * 1024 * 1024;
+
 /// Rendered frames older than this are let go even when the ring has room: a quiet channel should
 /// not hold memory for a subscriber that will catch up from the log anyway.
 pub const RING_AGE: Duration = Duration::from_secs(10);

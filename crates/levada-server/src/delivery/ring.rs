@@ -51,16 +51,14 @@ pub(crate) struct Ring {
     /// Number of the oldest chunk kept.
     first: u64,
     bytes: usize,
-    bytes_max: usize,
 }
 
 impl Ring {
-    pub(crate) fn new(bytes_max: usize) -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             chunks: VecDeque::new(),
             first: 0,
             bytes: 0,
-            bytes_max,
         }
     }
 
@@ -69,11 +67,12 @@ impl Ring {
         self.first + self.chunks.len() as u64
     }
 
-    /// Adds the newest chunk and lets the oldest go where there is no room; the newest always stays.
-    pub(crate) fn push(&mut self, now: Instant, chunk: Chunk) {
+    /// Adds the newest chunk and lets the oldest go where they are more than `bytes_max`; the newest
+    /// always stays.
+    pub(crate) fn push(&mut self, now: Instant, chunk: Chunk, bytes_max: usize) {
         self.bytes += chunk.bytes.len();
         self.chunks.push_back((now, chunk));
-        while self.bytes > self.bytes_max && self.chunks.len() > 1 {
+        while self.bytes > bytes_max && self.chunks.len() > 1 {
             self.drop_oldest();
         }
     }
@@ -126,16 +125,16 @@ mod tests {
     #[tokio::test]
     async fn the_ring_keeps_the_newest_within_its_bound() {
         let now = Instant::now();
-        let mut ring = Ring::new(10);
+        let mut ring = Ring::new();
         for _ in 0..4 {
-            ring.push(now, chunk(4));
+            ring.push(now, chunk(4), 10);
         }
         assert_eq!(ring.head(), 4);
         assert!(matches!(ring.get(1), Found::Overrun));
         assert!(matches!(ring.get(2), Found::Chunk(_)));
         assert!(matches!(ring.get(4), Found::Nothing));
         assert!(ring.reaches_back_to(4) && ring.reaches_back_to(2) && !ring.reaches_back_to(1));
-        ring.push(now, chunk(100));
+        ring.push(now, chunk(100), 10);
         assert!(matches!(ring.get(4), Found::Chunk(_)), "the newest stays, however large");
         assert!(matches!(ring.get(3), Found::Overrun));
     }
@@ -143,9 +142,9 @@ mod tests {
     #[tokio::test]
     async fn old_chunks_are_let_go() {
         let start = Instant::now();
-        let mut ring = Ring::new(1000);
-        ring.push(start, chunk(1));
-        ring.push(start + Duration::from_secs(5), chunk(1));
+        let mut ring = Ring::new();
+        ring.push(start, chunk(1), 1000);
+        ring.push(start + Duration::from_secs(5), chunk(1), 1000);
         ring.trim(start + Duration::from_secs(11), Duration::from_secs(10));
         assert!(matches!(ring.get(0), Found::Overrun));
         assert!(matches!(ring.get(1), Found::Chunk(_)));

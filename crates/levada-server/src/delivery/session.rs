@@ -1,13 +1,13 @@
 //! A session: the body of one streaming response.
 //!
 //! It is polled by the HTTP connection and has no task of its own. In the past it drives its own
-//! reader of the log; in the present it is a seat in a channel and the number of the next chunk. A
+//! [`Reading`] of the log; in the present it is a seat in a channel and the number of the next chunk. A
 //! reader that is too slow for the channel's ring goes back to reading the log from where it is.
 
 use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,14 +15,14 @@ use futures_util::future::{BoxFuture, FutureExt};
 use http_body::{Body, Frame};
 use levada_event::Offset;
 use levada_wire::cursor::First;
-use levada_wire::{Gap, ndjson, sse};
-use tokio::sync::mpsc;
+use levada_wire::{ErrorCode, Gap, ndjson, sse};
 use tokio::time::Sleep;
 
-use super::catch_up::{CatchUp, Item};
+use super::catch_up::Item;
 use super::failure::{Failure, SessionAborted};
 use super::hub::{Hub, Seat};
 use super::plan::Place;
+use super::reading::{Reading, Step};
 use super::render::Renderer;
 use super::request::{Api, Format};
 use super::ring::{Chunk, Found, Marks};
@@ -53,19 +53,15 @@ enum Inside {
 enum Phase {
     /// The first bytes are still to be sent.
     Opening { bytes: Bytes, places: Vec<Place> },
-    Past(Past),
+    Past {
+        reading: Arc<Reading>,
+        /// Resolves when the server stops.
+        stop: BoxFuture<'static, ()>,
+    },
     Live { seat: Seat, number: u64 },
     /// The last bytes were sent; what follows is the end, clean or not.
     Ending(Option<Failure>),
     Over,
-}
-
-/// The reader of a session in the past.
-struct Past {
-    items: mpsc::Receiver<Item>,
-    work: BoxFuture<'static, ()>,
-    working: bool,
-    stop: BoxFuture<'static, ()>,
 }
 
 impl SessionBody {
@@ -161,39 +157,6 @@ impl SessionBody {
     }
 }
 
-impl Past {
-    fn new(hub: &Arc<Hub>, shape: &Arc<Shape>, places: &[Place], rate: Option<NonZeroU32>) -> Self {
-        let (out, items) = mpsc::channel(1);
-        let mut draining = hub.draining();
-        Self {
-            items,
-            work: CatchUp::new(hub.clone(), shape.clone(), places, rate, out).run().boxed(),
-            working: true,
-            stop: async move {
-                let _ = draining.wait_for(|draining| *draining).await;
-            }
-            .fuse()
-            .boxed(),
-        }
-    }
-
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Item>> {
-        loop {
-            if let Poll::Ready(item) = self.items.poll_recv(context) {
-                return Poll::Ready(item);
-            }
-            if !self.working {
-                return Poll::Pending;
-            }
-            match self.work.poll_unpin(context) {
-                Poll::Ready(()) => self.working = false,
-                // What it has sent meanwhile is taken by the waker of `items`, which is this one.
-                Poll::Pending => return self.items.poll_recv(context),
-            }
-        }
-    }
-}
-
 impl Body for SessionBody {
     type Data = Bytes;
     type Error = SessionAborted;
@@ -206,35 +169,24 @@ impl Body for SessionBody {
         loop {
             match &mut this.phase {
                 Phase::Opening { bytes, places } => {
-                    let bytes = std::mem::take(bytes);
-                    let past = Past::new(&this.hub, &this.shape, places, this.rate);
-                    this.phase = Phase::Past(past);
+                    let (bytes, places) = (std::mem::take(bytes), std::mem::take(places));
+                    this.read_from(&places, true);
                     if !bytes.is_empty() {
                         return frame(bytes);
                     }
                 }
-                Phase::Past(past) => {
-                    let _ = past.stop.poll_unpin(context);
+                Phase::Past { stop, .. } => {
+                    let _ = stop.poll_unpin(context);
                     if this.must_end(context) {
                         match this.end() {
                             Some(bytes) => return frame(bytes),
                             None => continue,
                         }
                     }
-                    let Phase::Past(past) = &mut this.phase else { continue };
-                    match past.poll(context) {
+                    match this.poll_past(context) {
                         Poll::Pending => return Poll::Pending,
-                        Poll::Ready(Some(Item::Chunk(chunk))) => return frame(this.hand_out(chunk)),
-                        Poll::Ready(Some(Item::Seated { seat, number, marks })) => {
-                            this.marks = marks;
-                            this.phase = Phase::Live { seat, number };
-                        }
-                        Poll::Ready(Some(Item::End(broken))) => {
-                            this.hub.stats.sessions_failed.add(1);
-                            this.phase = Phase::Ending(broken);
-                        }
-                        // Only a reader that was dropped in mid-work sends nothing last.
-                        Poll::Ready(None) => this.phase = Phase::Over,
+                        Poll::Ready(Some(bytes)) => return frame(bytes),
+                        Poll::Ready(None) => {}
                     }
                 }
                 Phase::Live { .. } => {
@@ -264,6 +216,43 @@ impl Body for SessionBody {
 }
 
 impl SessionBody {
+    /// Begins to read the log at these places.
+    fn read_from(&mut self, places: &[Place], is_new: bool) {
+        let mut draining = self.hub.draining();
+        self.phase = Phase::Past {
+            reading: Reading::begin(&self.hub, &self.shape, places, self.rate, is_new),
+            stop: async move {
+                let _ = draining.wait_for(|draining| *draining).await;
+            }
+            .fuse()
+            .boxed(),
+        };
+    }
+
+    /// The next chunk of the past, or a change of phase.
+    fn poll_past(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        let Phase::Past { reading, .. } = &self.phase else {
+            return Poll::Ready(None);
+        };
+        match ready!(reading.poll(context)) {
+            Step::Item(Item::Chunk(chunk)) => return Poll::Ready(Some(self.hand_out(chunk))),
+            Step::Item(Item::Seated { seat, number, marks }) => {
+                self.marks = marks;
+                self.phase = Phase::Live { seat, number };
+            }
+            Step::Item(Item::End(broken)) => {
+                self.hub.stats.sessions_failed.add(1);
+                self.phase = Phase::Ending(broken);
+            }
+            Step::LetGo => self.read_from(&self.places(), false),
+            Step::Broken => {
+                let failure = Failure::new(ErrorCode::Internal, "the reader of the log stopped");
+                return Poll::Ready(self.fail(failure));
+            }
+        }
+        Poll::Ready(None)
+    }
+
     /// The next chunk of the channel, or a change of phase.
     fn poll_live(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
         let Phase::Live { seat, number } = &mut self.phase else {
@@ -278,8 +267,7 @@ impl SessionBody {
                 }
                 Found::Overrun => {
                     self.hub.stats.overruns.add(1);
-                    let past = Past::new(&self.hub, &self.shape, &self.places(), self.rate);
-                    self.phase = Phase::Past(past);
+                    self.read_from(&self.places(), false);
                     return Poll::Ready(None);
                 }
                 Found::Nothing => {

@@ -163,6 +163,7 @@ async fn clients_that_leave_leave_nothing_behind() {
     assert_eq!(rig.stat("sessions_open"), 2);
     drop(never_polled);
     drop(live);
+    rig.settled().await;
     for name in ["sessions_open", "channels", "tails", "catching_up", "lag"] {
         assert_eq!(rig.stat(name), 0, "{name}");
     }

@@ -72,6 +72,17 @@ impl Rig {
         self.delivery.open(request).await
     }
 
+    /// Waits until the tasks of sessions that were dropped are gone.
+    pub(super) async fn settled(&self) {
+        let minute = Duration::from_secs(60);
+        let gone = async {
+            while self.stat("catching_up") > 0 || self.stat("channels") > 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(minute, gone).await.expect("dropped sessions go");
+    }
+
     pub(super) fn stat(&self, name: &str) -> i64 {
         let all = self.delivery.stats().snapshot();
         all.iter().find(|(other, ..)| *other == name).map(|(.., value)| *value).unwrap()

@@ -1,0 +1,292 @@
+//! Boot: builds the parts from the configuration, joins them, runs them, and takes them down in
+//! order: not ready, no new connections, sessions end with a cursor, hasty events are stored, the log
+//! is synced.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use levada_catalog::{Catalog, CatalogConfig, RefreshOutcome, SchemaConfig, SchemaRepository, Severity, Source};
+use levada_log::embedded::{Embedded, EmbeddedOptions};
+use levada_log::memory::{Memory, MemoryOptions};
+use levada_log::{Log, Retention};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use crate::config::{Config, Durability, LogKind};
+use crate::delivery::{Delivery, Options as DeliveryOptions};
+use crate::http::{App, AppParts, serve};
+use crate::intake::{Intake, IntakeOptions};
+use crate::metrics::Metrics;
+use crate::outbound::Outbound;
+use crate::shutdown::Shutdown;
+
+/// Why a server does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum BootError {
+    /// The address may be reached by strangers and nothing keeps them out.
+    #[error("{0} can be reached from other machines, and there is no authentication; listen on 127.0.0.1, or start with --insecure if a proxy or firewall keeps strangers out")]
+    Exposed(SocketAddr),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {0}: {1}")]
+    Listen(SocketAddr, std::io::Error),
+    /// Stream configuration cannot be read at all.
+    #[error("stream configuration: {0}")]
+    Catalog(String),
+    /// The log cannot be opened.
+    #[error("log: {0}")]
+    Log(String),
+    /// The HTTP client cannot be set up.
+    #[error("outgoing HTTP: {0}")]
+    Outbound(String),
+    /// Metrics cannot be set up.
+    #[error("metrics: {0}")]
+    Metrics(String),
+}
+
+/// What a server is started with beyond its configuration.
+#[derive(Debug, Clone, Default)]
+pub struct StartOptions {
+    /// Listen beyond loopback without authentication.
+    pub insecure: bool,
+    /// Add the demo streams and their schemas.
+    pub demo: bool,
+}
+
+/// A running server.
+pub struct Running {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// The log it keeps events in, for the title line of `levada dev` and for tests.
+    pub log: Arc<dyn Log>,
+    shutdown: Shutdown,
+    serving: JoinHandle<()>,
+    engine: Engine,
+    delivery: Arc<Delivery>,
+    drain_timeout: Duration,
+}
+
+enum Engine {
+    Memory(Arc<Memory>),
+    Embedded(Arc<Embedded>),
+}
+
+impl Engine {
+    fn log(&self) -> Arc<dyn Log> {
+        match self {
+            Engine::Memory(log) => log.clone(),
+            Engine::Embedded(log) => log.clone(),
+        }
+    }
+}
+
+impl Engine {
+    /// Where the log's own numbers come from.
+    fn stats_source(&self) -> crate::metrics::Source {
+        match self {
+            Engine::Memory(_) => Box::new(Vec::new),
+            Engine::Embedded(log) => crate::metrics::log_source(log.clone()),
+        }
+    }
+
+    /// What keeps the log from serving, asked for at each look at `/readyz`.
+    fn unready(&self) -> Arc<dyn Fn() -> Vec<(&'static str, String)> + Send + Sync> {
+        match self {
+            Engine::Memory(_) => Arc::new(Vec::new),
+            Engine::Embedded(log) => {
+                let log = log.clone();
+                Arc::new(move || {
+                    let stats = log.stats();
+                    let partitions = stats.partitions.into_iter();
+                    let partitions = partitions.filter_map(|p| p.poisoned.map(|why| format!("{}: {why}", p.of)));
+                    let topics = stats.damaged_topics.into_iter().map(|(topic, why)| format!("{topic}: {why}"));
+                    let faults: Vec<String> = partitions.chain(topics).collect();
+                    if faults.is_empty() { Vec::new() } else { vec![("log", faults.join("; "))] }
+                })
+            }
+        }
+    }
+}
+
+/// Retention of streams that declare none.
+pub(crate) fn retention(config: &Config) -> Retention {
+    let age = config.log.retention_age;
+    let bytes = config.log.retention_bytes;
+    Retention { age: (!age.is_zero()).then_some(age), bytes: (bytes > 0).then_some(bytes as u64) }
+}
+
+/// Starts a server; it serves when this returns.
+///
+/// # Errors
+/// [`BootError`] says which part does not come up and what to do.
+pub async fn start(config: Config, options: StartOptions) -> Result<Running, BootError> {
+    if !config.listen.ip().is_loopback() && !options.insecure {
+        return Err(BootError::Exposed(config.listen));
+    }
+    let metrics = Metrics::install().map_err(BootError::Metrics)?;
+    let listener =
+        TcpListener::bind(config.listen).await.map_err(|e| BootError::Listen(config.listen, e))?;
+    let address = listener.local_addr().map_err(|e| BootError::Listen(config.listen, e))?;
+    let outbound = Arc::new(Outbound::new().map_err(|e| BootError::Outbound(e.to_string()))?);
+    let catalog = open_catalog(&config, &options, outbound.clone()).await?;
+    let schemas = Arc::new(schemas(&config, &options, outbound));
+    let engine = open_log(&config).await?;
+    let log = engine.log();
+    // A little earlier than promised, so that a late timer or a slow network does not break the promise.
+    let heartbeat = config.streams.heartbeat.mul_f64(14.0 / 15.0);
+    let delivery_options = DeliveryOptions { heartbeat, ..DeliveryOptions::default() };
+    let delivery = Arc::new(Delivery::new(log.clone(), delivery_options));
+    let intake_options = IntakeOptions {
+        service: (!config.intake.service.is_empty()).then(|| config.intake.service.clone()),
+        topic_prefix: config.intake.topic_prefix.clone(),
+        error_stream: (!config.intake.error_stream.is_empty()).then(|| config.intake.error_stream.clone()),
+        event_bytes_max: config.intake.event_bytes_max.min(log.facts().record_bytes_max),
+        batch_events_max: config.intake.batch_events_max,
+        deadline: config.intake.deadline,
+        retention: retention(&config),
+        emitter: if config.intake.service.is_empty() { "levada".into() } else { config.intake.service.clone() },
+    };
+    let intake = Arc::new(Intake::new(catalog.clone(), schemas.clone(), log.clone(), intake_options));
+    let shutdown = Shutdown::default();
+    let render = metrics.renderer(delivery.clone(), engine.stats_source());
+    let parts = AppParts {
+        catalog_compat: catalog_compat(&config),
+        catalog: catalog.clone(),
+        schemas,
+        intake,
+        delivery: delivery.clone(),
+        metrics: render,
+        unready: engine.unready(),
+        config: config.clone(),
+    };
+    let app = Arc::new(App::new(parts, shutdown.clone()));
+    spawn_refresh(catalog, shutdown.clone());
+    let serving = tokio::spawn(serve(app, listener));
+    tracing::info!(%address, backend = log.facts().backend, "serving");
+    let drain_timeout = config.http.drain_timeout;
+    Ok(Running { address, log, shutdown, serving, engine, delivery, drain_timeout })
+}
+
+impl Running {
+    /// Takes the server down in order and returns when everything is stored and closed.
+    pub async fn stop(self) {
+        self.shutdown.begin();
+        self.delivery.drain();
+        // Connections drain within their own timeout; a little more for what comes after.
+        let limit = self.drain_timeout * 2 + Duration::from_secs(5);
+        if tokio::time::timeout(limit, self.serving).await.is_err() {
+            tracing::warn!("the listener did not end in time");
+        }
+        if let Engine::Embedded(log) = self.engine {
+            log.close().await;
+        }
+    }
+}
+
+fn catalog_compat(config: &Config) -> levada_catalog::Compat {
+    let mut compat = levada_catalog::Compat::default();
+    if config.compat.streamconfigs {
+        compat = levada_catalog::Compat::eventgate();
+    }
+    compat.absolute_schema_uris = config.catalog.allow_absolute_schema_uris;
+    compat
+}
+
+async fn open_catalog(
+    config: &Config,
+    options: &StartOptions,
+    outbound: Arc<Outbound>,
+) -> Result<Arc<Catalog>, BootError> {
+    let headers: Vec<(String, String)> = config.catalog.stream_config_headers.clone().into_iter().collect();
+    let mut sources: Vec<Source> = Vec::new();
+    if options.demo {
+        sources.push(levada_catalog::demo::source());
+    }
+    for location in &config.catalog.stream_config {
+        let mut source = Source::at(location);
+        source.headers = headers.clone();
+        sources.push(source);
+    }
+    let text = |value: &String| (!value.is_empty()).then(|| value.clone());
+    let catalog_config = CatalogConfig {
+        sources,
+        wiki: text(&config.catalog.wiki),
+        wiki_tags: config.catalog.wiki_tags.clone(),
+        aliases: config.catalog.stream_aliases.clone(),
+        ttl: (!config.catalog.ttl.is_zero()).then_some(config.catalog.ttl),
+        compat: catalog_compat(config),
+    };
+    let catalog =
+        Catalog::open(catalog_config, outbound).await.map_err(|e| BootError::Catalog(e.to_string()))?;
+    let snapshot = catalog.snapshot();
+    for problem in snapshot.problems() {
+        match problem.severity {
+            Severity::Error => tracing::error!(%problem, "stream configuration"),
+            Severity::Warning => tracing::warn!(%problem, "stream configuration"),
+        }
+    }
+    if snapshot.streams().is_empty() {
+        tracing::warn!("no stream is declared: set catalog.stream_config, or try `levada dev`");
+    }
+    Ok(Arc::new(catalog))
+}
+
+fn schemas(config: &Config, options: &StartOptions, outbound: Arc<Outbound>) -> SchemaRepository {
+    let extension = &config.catalog.schema_file_extension;
+    let schema_config = SchemaConfig {
+        base_uris: config.catalog.schema_base_uris.clone(),
+        extension: (!extension.is_empty()).then(|| extension.clone()),
+        ttl: config.catalog.schema_ttl,
+        compat: catalog_compat(config),
+        ..SchemaConfig::default()
+    };
+    let repository = SchemaRepository::new(schema_config, outbound);
+    if options.demo { repository.with_embedded(levada_catalog::demo::SCHEMAS) } else { repository }
+}
+
+async fn open_log(config: &Config) -> Result<Engine, BootError> {
+    if config.log.kind == LogKind::Memory {
+        return Ok(Engine::Memory(Arc::new(Memory::new(MemoryOptions::default()))));
+    }
+    let mut options = EmbeddedOptions::new(config.data.clone());
+    options.durability = match config.log.durability {
+        Durability::Fsync => levada_log::Durability::Fsync,
+        Durability::Os => levada_log::Durability::Os,
+    };
+    options.segment_bytes = config.log.segment_bytes as u64;
+    options.compress = config.log.compress;
+    // Opening reads the disk; it must not hold up a worker of the runtime.
+    let opened = tokio::task::spawn_blocking(move || Embedded::open(options)).await;
+    match opened {
+        Ok(Ok(log)) => Ok(Engine::Embedded(log)),
+        Ok(Err(error)) => Err(BootError::Log(error.to_string())),
+        Err(error) => Err(BootError::Log(error.to_string())),
+    }
+}
+
+fn spawn_refresh(catalog: Arc<Catalog>, shutdown: Shutdown) {
+    let Some(ttl) = catalog.ttl() else { return };
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(ttl) => {}
+                () = shutdown.begun() => return,
+            }
+            match catalog.refresh().await {
+                RefreshOutcome::Unchanged => {}
+                RefreshOutcome::Replaced { streams, problems } => {
+                    tracing::info!(streams, problems = problems.len(), "stream configuration was reloaded");
+                    for problem in problems {
+                        tracing::warn!(%problem, "stream configuration");
+                    }
+                }
+                RefreshOutcome::Kept { problems } => {
+                    metrics::counter!("levada_catalog_reload_failed_total").increment(1);
+                    for problem in problems {
+                        tracing::error!(%problem, "stream configuration was not reloaded; the old one stays in force");
+                    }
+                }
+            }
+        }
+    });
+}

@@ -1,0 +1,188 @@
+//! HTTP: one listener, one router written out, one translation of errors to responses.
+//!
+//! hyper serves the connections; routes are matched by hand because the originals match paths
+//! leniently (letter case, doubled and trailing slashes). This module is the only one that knows
+//! hyper. It calls `intake` and `delivery` and holds no state of its own beyond connection counts.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulShutdown;
+use levada_catalog::{Catalog, Compat as CatalogCompat, SchemaRepository};
+use levada_event::Timestamp;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+
+use crate::config::Config;
+use crate::delivery::Delivery;
+use crate::intake::Intake;
+use crate::shutdown::Shutdown;
+
+mod body;
+mod clients;
+mod configs;
+mod events;
+mod headers;
+mod info;
+mod respond;
+mod route;
+mod spec;
+mod stream;
+
+pub use respond::Body;
+use route::Route;
+
+/// What the routes work with.
+pub struct App {
+    /// The configuration in force.
+    pub config: Config,
+    /// Which streams exist.
+    pub catalog: Arc<Catalog>,
+    /// What their events look like.
+    pub schemas: Arc<SchemaRepository>,
+    /// Quirks of the stream configuration API.
+    pub catalog_compat: CatalogCompat,
+    /// Events in.
+    pub intake: Arc<Intake>,
+    /// Events out.
+    pub delivery: Arc<Delivery>,
+    /// Renders the metrics.
+    pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
+    /// Names what is not ready, with the reason; empty when the server can serve.
+    pub unready: Arc<dyn Fn() -> Vec<(&'static str, String)> + Send + Sync>,
+    pub(crate) clients: clients::Clients,
+    pub(crate) in_flight: Arc<Semaphore>,
+    pub(crate) spec: spec::SpecCache,
+    pub(crate) shutdown: Shutdown,
+}
+
+/// A request with what the connection knows.
+pub(crate) struct Call {
+    pub(crate) request: Request<Incoming>,
+    pub(crate) peer: SocketAddr,
+    pub(crate) received: Timestamp,
+}
+
+impl App {
+    /// An application over its parts.
+    pub fn new(parts: AppParts, shutdown: Shutdown) -> Self {
+        let AppParts { config, catalog, schemas, catalog_compat, intake, delivery, metrics, unready } = parts;
+        let in_flight = Arc::new(Semaphore::new(events::permits(config.intake.in_flight_bytes_max)));
+        let clients = clients::Clients::new(config.streams.connections_per_client);
+        Self {
+            config,
+            catalog,
+            schemas,
+            catalog_compat,
+            intake,
+            delivery,
+            metrics,
+            unready,
+            clients,
+            in_flight,
+            spec: spec::SpecCache::default(),
+            shutdown,
+        }
+    }
+
+    async fn answer(&self, call: Call) -> Response<Body> {
+        let method = call.request.method().clone();
+        let path = call.request.uri().path();
+        let route = Route::of(path, call.request.uri().query());
+        if method == Method::OPTIONS && route != Route::NotFound {
+            return self.options(&route);
+        }
+        if !route.takes(&method) {
+            return self.wrong_method(&route, &call);
+        }
+        match route {
+            Route::Events => events::post(self, call).await,
+            Route::TestEvents => events::test(self, call).await,
+            Route::StreamConfigs(names) => configs::eventgate(self, names.as_deref()),
+            Route::Api => configs::api(self, call).await,
+            Route::Stream(streams) => stream::get(self, call, &streams).await,
+            Route::Info(part) => info::info(self, part.as_deref(), &call),
+            Route::Robots => info::robots(self),
+            Route::Livez => info::livez(self),
+            Route::Readyz => info::readyz(self),
+            Route::Metrics => info::metrics(self),
+            Route::Spec => spec::spec(self).await,
+            Route::Doc => spec::doc(self),
+            Route::Rc => info::redirect(self, StatusCode::MOVED_PERMANENTLY, "/?doc"),
+            Route::Root => info::redirect(self, StatusCode::SEE_OTHER, "/?doc"),
+            Route::NotFound => self.not_found(&call),
+        }
+    }
+}
+
+/// The parts an [`App`] is made of; see its fields.
+#[expect(missing_docs, reason = "documented at the fields of App")]
+pub struct AppParts {
+    pub config: Config,
+    pub catalog: Arc<Catalog>,
+    pub schemas: Arc<SchemaRepository>,
+    pub catalog_compat: CatalogCompat,
+    pub intake: Arc<Intake>,
+    pub delivery: Arc<Delivery>,
+    pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
+    pub unready: Arc<dyn Fn() -> Vec<(&'static str, String)> + Send + Sync>,
+}
+
+/// Serves connections until shutdown begins, then drains them for at most the configured time.
+pub async fn serve(app: Arc<App>, listener: TcpListener) {
+    let connections = Arc::new(Semaphore::new(app.config.http.connections_max));
+    let graceful = GracefulShutdown::new();
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(app.config.http.header_timeout);
+    builder.http2().timer(TokioTimer::new()).keep_alive_interval(Some(Duration::from_secs(30)));
+    loop {
+        let (socket, peer) = tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    // Out of file descriptors, most likely: wait for connections to end.
+                    tracing::warn!(%error, "cannot accept a connection");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    continue;
+                }
+            },
+            () = app.shutdown.begun() => break,
+        };
+        let Ok(place) = connections.clone().try_acquire_owned() else {
+            metrics::counter!("levada_http_connections_refused_total").increment(1);
+            tokio::spawn(respond::refuse(socket));
+            continue;
+        };
+        if let Err(error) = socket.set_nodelay(true) {
+            tracing::debug!(%error, "a connection was gone before it began");
+            continue;
+        }
+        let app = app.clone();
+        let service = hyper::service::service_fn(move |request| {
+            let app = app.clone();
+            async move {
+                let received = Timestamp::from_system(std::time::SystemTime::now());
+                Ok::<_, std::convert::Infallible>(app.answer(Call { request, peer, received }).await)
+            }
+        });
+        let connection = builder.serve_connection(TokioIo::new(socket), service);
+        let connection = graceful.watch(connection.into_owned());
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%peer, error, "a connection ended with an error");
+            }
+            drop(place);
+        });
+    }
+    drop(listener);
+    let drained = tokio::time::timeout(app.config.http.drain_timeout, graceful.shutdown()).await;
+    if drained.is_err() {
+        tracing::warn!("connections were still open after the drain timeout and are cut");
+    }
+    app.wait_for_background(app.config.http.drain_timeout).await;
+}

@@ -1,0 +1,56 @@
+//! Stream configuration over HTTP: the Action API's `streamconfigs` and EventGate's own view.
+
+use http::header::IF_NONE_MATCH;
+use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
+use http_body_util::{BodyExt, Limited};
+use levada_catalog::api::{self, ApiAnswer, Query};
+
+use super::respond::{Body, empty};
+use super::{App, Call};
+
+/// Largest form body of a `streamconfigs` request.
+const FORM_BYTES_MAX: usize = 1024 * 1024;
+
+pub(super) async fn api(app: &App, call: Call) -> Response<Body> {
+    let method = call.request.method().clone();
+    let query = Query::parse(call.request.uri().query().unwrap_or_default());
+    let known = call.request.headers().get(IF_NONE_MATCH).map(|v| String::from_utf8_lossy(v.as_bytes()).into_owned());
+    let query = if method == Method::POST {
+        let (parts, body) = call.request.into_parts();
+        match Limited::new(body, FORM_BYTES_MAX).collect().await {
+            Ok(form) => query.with_form(&String::from_utf8_lossy(&form.to_bytes())),
+            Err(error) => {
+                let detail = format!("the form cannot be read: {error}");
+                tracing::debug!(uri = %parts.uri, detail, "refused a form");
+                return empty(StatusCode::PAYLOAD_TOO_LARGE);
+            }
+        }
+    } else {
+        query
+    };
+    let snapshot = app.catalog.snapshot();
+    let now = std::time::SystemTime::now();
+    let answer = api::stream_configs(&snapshot, &query, known.as_deref(), now, &app.catalog_compat);
+    App::headless(&method, response(app, answer))
+}
+
+pub(super) fn eventgate(app: &App, names: Option<&str>) -> Response<Body> {
+    response(app, api::eventgate_stream_configs(&app.catalog.snapshot(), names, service(app)))
+}
+
+/// The service whose streams the intake shows; all when it has no name.
+fn service(app: &App) -> Option<&str> {
+    Some(app.config.intake.service.as_str()).filter(|name| !name.is_empty())
+}
+
+fn response(app: &App, answer: ApiAnswer) -> Response<Body> {
+    let mut response = Response::new(Body::Ready(answer.body));
+    *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    app.stream_headers(response.headers_mut());
+    for (name, value) in answer.headers {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    response
+}

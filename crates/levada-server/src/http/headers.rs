@@ -1,0 +1,60 @@
+//! Headers that the originals put on every response: CORS and security (contracts eventplatform
+//! §1.2, eventstreams §1.2).
+
+use http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, CONTENT_SECURITY_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    X_XSS_PROTECTION,
+};
+use http::{HeaderMap, HeaderValue};
+
+use super::App;
+
+const INTAKE_CSP: HeaderValue = HeaderValue::from_static(
+    "default-src 'self'; object-src 'none'; media-src 'none'; img-src 'none'; style-src 'none'; base-uri 'self'; frame-ancestors 'self'",
+);
+const STREAM_CSP: HeaderValue = HeaderValue::from_static(
+    "default-src 'self'; object-src 'none'; media-src *; img-src *; style-src *; frame-ancestors 'self'",
+);
+
+impl App {
+    /// Headers of EventGate's routes.
+    pub(super) fn intake_headers(&self, headers: &mut HeaderMap) {
+        self.cors(headers, "accept, x-requested-with, content-type", "etag");
+        if !self.config.http.cors.is_empty() {
+            headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("post"));
+        }
+        if self.config.http.csp {
+            security(headers);
+            headers.insert(CONTENT_SECURITY_POLICY, INTAKE_CSP);
+        }
+    }
+
+    /// Headers of EventStreams' routes. Beyond the original, a script may send Last-Event-ID and
+    /// read the notice of a gap.
+    pub(super) fn stream_headers(&self, headers: &mut HeaderMap) {
+        self.cors(headers, "accept, x-requested-with, content-type, last-event-id", "etag, levada-gap");
+        if self.config.http.csp {
+            security(headers);
+            for name in ["content-security-policy", "x-content-security-policy", "x-webkit-csp"] {
+                headers.insert(name, STREAM_CSP);
+            }
+        }
+    }
+
+    fn cors(&self, headers: &mut HeaderMap, allow: &'static str, expose: &'static str) {
+        let Ok(origin) = HeaderValue::from_str(&self.config.http.cors) else { return };
+        if origin.is_empty() {
+            return;
+        }
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(allow));
+        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(expose));
+    }
+}
+
+fn security(headers: &mut HeaderMap) {
+    headers.insert(X_XSS_PROTECTION, HeaderValue::from_static("1; mode=block"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("SAMEORIGIN"));
+}

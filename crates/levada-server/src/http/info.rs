@@ -1,0 +1,81 @@
+//! What the service says of itself: name, health, metrics.
+
+use http::header::LOCATION;
+use http::{HeaderValue, Response, StatusCode};
+use levada_event::json::write_string;
+
+use super::respond::{Body, JSON, empty, plain};
+use super::{App, Call};
+
+const NAME: &str = "levada";
+const DESCRIPTION: &str = "An event platform in one binary: event intake, stream configuration, event streams";
+const HOME: &str = env!("CARGO_PKG_REPOSITORY");
+
+/// The version of this build.
+pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+pub(super) fn info(app: &App, part: Option<&str>, call: &Call) -> Response<Body> {
+    let fields: &[(&str, &str)] = match part {
+        None => &[("name", NAME), ("version", VERSION), ("description", DESCRIPTION), ("home", HOME)],
+        Some("name") => &[("name", NAME)],
+        Some("version") => &[("version", VERSION)],
+        Some("home") => return redirect(app, StatusCode::MOVED_PERMANENTLY, HOME),
+        Some(_) => return app.not_found(call),
+    };
+    json(app, StatusCode::OK, &object(fields))
+}
+
+pub(super) fn redirect(app: &App, status: StatusCode, to: &'static str) -> Response<Body> {
+    let mut response = empty(status);
+    response.headers_mut().insert(LOCATION, HeaderValue::from_static(to));
+    app.stream_headers(response.headers_mut());
+    response
+}
+
+pub(super) fn robots(app: &App) -> Response<Body> {
+    let mut response = plain(StatusCode::OK, "text/plain; charset=utf-8", "User-agent: *\nDisallow: /\n");
+    app.stream_headers(response.headers_mut());
+    response
+}
+
+pub(super) fn livez(app: &App) -> Response<Body> {
+    json(app, StatusCode::OK, &object(&[("status", "ok")]))
+}
+
+/// 200 when every component can serve, else 503 with what is wrong. Never produces an event.
+pub(super) fn readyz(app: &App) -> Response<Body> {
+    let mut unready = (app.unready)();
+    if app.shutdown.has_begun() {
+        unready.push(("server", "shutting down".into()));
+    }
+    if unready.is_empty() {
+        return json(app, StatusCode::OK, &object(&[("status", "ok")]));
+    }
+    let mut fields = vec![("status", "unready")];
+    fields.extend(unready.iter().map(|(component, reason)| (*component, reason.as_str())));
+    json(app, StatusCode::SERVICE_UNAVAILABLE, &object(&fields))
+}
+
+pub(super) fn metrics(app: &App) -> Response<Body> {
+    plain(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", (app.metrics)())
+}
+
+fn object(fields: &[(&str, &str)]) -> Vec<u8> {
+    let mut out = vec![b'{'];
+    for (i, (name, value)) in fields.iter().enumerate() {
+        if i > 0 {
+            out.push(b',');
+        }
+        write_string(&mut out, name);
+        out.push(b':');
+        write_string(&mut out, value);
+    }
+    out.push(b'}');
+    out
+}
+
+fn json(app: &App, status: StatusCode, body: &[u8]) -> Response<Body> {
+    let mut response = plain(status, JSON, body.to_vec());
+    app.stream_headers(response.headers_mut());
+    response
+}

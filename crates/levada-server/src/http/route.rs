@@ -1,0 +1,116 @@
+//! Which route a path means. Matching is lenient where the originals are (contracts eventplatform
+//! §1.1, eventstreams §1.1): letter case of fixed segments, doubled slashes and one trailing slash do
+//! not matter; names inside a path keep their case.
+
+use http::Method;
+use percent_encoding::percent_decode_str;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Route {
+    Events,
+    TestEvents,
+    StreamConfigs(Option<String>),
+    Api,
+    Stream(String),
+    Info(Option<String>),
+    Robots,
+    Livez,
+    Readyz,
+    Metrics,
+    Spec,
+    Doc,
+    Rc,
+    Root,
+    NotFound,
+}
+
+impl Route {
+    pub(super) fn of(path: &str, query: Option<&str>) -> Route {
+        let segments: Vec<&str> = path.split('/').filter(|s| !s.is_empty()).collect();
+        let lower: Vec<String> = segments.iter().take(2).map(|s| s.to_ascii_lowercase()).collect();
+        let lower: Vec<&str> = lower.iter().map(String::as_str).collect();
+        let rest = |from: usize| {
+            let text = segments[from..].join("/");
+            percent_decode_str(&text).decode_utf8().map(|s| s.into_owned()).ok()
+        };
+        match (lower.as_slice(), segments.len()) {
+            ([], _) => root(query),
+            (["v1", "events"], 2) => Route::Events,
+            (["v1", "_test"], 3) if segments[2].eq_ignore_ascii_case("events") => Route::TestEvents,
+            (["v1", "stream-configs"], 2) => Route::StreamConfigs(None),
+            (["v1", "stream-configs"], _) => rest(2).map_or(Route::NotFound, |n| Route::StreamConfigs(Some(n))),
+            (["w", "api.php"], 2) | (["api.php"], 1) => Route::Api,
+            (["v2", "stream"], 3) => rest(2).map_or(Route::NotFound, Route::Stream),
+            (["_info"], 1) => Route::Info(None),
+            (["_info", part], 2) => Route::Info(Some((*part).to_owned())),
+            (["robots.txt"], 1) => Route::Robots,
+            (["livez" | "healthz"], 1) => Route::Livez,
+            (["readyz"], 1) => Route::Readyz,
+            (["metrics"], 1) => Route::Metrics,
+            (["rc"], 1) => Route::Rc,
+            _ => Route::NotFound,
+        }
+    }
+
+    pub(super) fn takes(&self, method: &Method) -> bool {
+        match self {
+            Route::NotFound => true,
+            Route::Events => method == Method::POST,
+            Route::Api => matches!(*method, Method::GET | Method::HEAD | Method::POST),
+            _ => matches!(*method, Method::GET | Method::HEAD),
+        }
+    }
+
+    /// Methods of the route, as the `Allow` header lists them.
+    pub(super) fn allow(&self) -> &'static str {
+        match self {
+            Route::Events => "POST",
+            Route::Api => "GET,HEAD,POST",
+            _ => "GET,HEAD",
+        }
+    }
+
+    /// Whether the route is one of EventGate's, with its headers and manners.
+    pub(super) fn is_intake(&self) -> bool {
+        matches!(self, Route::Events | Route::TestEvents | Route::StreamConfigs(_))
+    }
+}
+
+/// The root answers by which query parameter is there (its value does not matter).
+fn root(query: Option<&str>) -> Route {
+    let has = |name: &str| {
+        query.unwrap_or_default().split('&').any(|pair| pair.split('=').next() == Some(name))
+    };
+    if has("spec") {
+        Route::Spec
+    } else if has("doc") {
+        Route::Doc
+    } else if query.is_none_or(str::is_empty) {
+        Route::Root
+    } else {
+        Route::NotFound
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_match_leniently_and_names_keep_their_case() {
+        for path in ["/v1/events", "/v1/events/", "/V1/EVENTS", "/v1//events"] {
+            assert_eq!(Route::of(path, None), Route::Events, "{path}");
+        }
+        for path in ["/v2/stream/A,b", "/V2/Stream/A,b/", "/v2/stream/A%2Cb"] {
+            assert_eq!(Route::of(path, None), Route::Stream("A,b".into()), "{path}");
+        }
+        for path in ["/v2/stream", "/v2/stream/", "/v1/events/x", "/nope", "/v2/stream/a/b", "/v1/_test"] {
+            assert_eq!(Route::of(path, None), Route::NotFound, "{path}");
+        }
+        assert_eq!(Route::of("/", Some("spec")), Route::Spec);
+        assert_eq!(Route::of("/", Some("doc=1")), Route::Doc);
+        assert_eq!(Route::of("/", None), Route::Root);
+        assert_eq!(Route::of("/", Some("fooo=true")), Route::NotFound);
+        assert_eq!(Route::of("/v1/_test/events", None), Route::TestEvents);
+    }
+}

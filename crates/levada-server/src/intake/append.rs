@@ -1,0 +1,137 @@
+//! Records to the log: grouped by partition, in the order of the request, concurrently over
+//! partitions, within the deadline.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use levada_event::{Record, TopicPartition};
+use levada_log::LogError;
+use levada_wire::report::Context;
+use levada_wire::{ErrorCode, Failure};
+
+use super::check::Checked;
+use super::dedupe::Entered;
+use super::topics::Topic;
+use super::{Intake, Texts};
+
+/// What goes where.
+#[derive(Default)]
+pub(super) struct Plan {
+    groups: Vec<Group>,
+    places: HashMap<(usize, u32), usize>,
+}
+
+struct Group {
+    topic: Arc<Topic>,
+    partition: u32,
+    events: Vec<(usize, Checked)>,
+}
+
+impl Plan {
+    /// Adds the event at `index` of the request.
+    pub(super) fn add(&mut self, index: usize, checked: Checked) {
+        let place = (Arc::as_ptr(&checked.topic).addr(), checked.partition);
+        // Requests mostly go to one partition: look at the last group before the map.
+        if let Some(last) = self.groups.last_mut()
+            && (Arc::as_ptr(&last.topic).addr(), last.partition) == place
+        {
+            last.events.push((index, checked));
+            return;
+        }
+        let at = *self.places.entry(place).or_insert_with(|| {
+            let topic = checked.topic.clone();
+            self.groups.push(Group { topic, partition: checked.partition, events: Vec::new() });
+            self.groups.len() - 1
+        });
+        self.groups[at].events.push((index, checked));
+    }
+}
+
+/// A group on its way: the indices of its events with their texts, and their places in the windows.
+struct Sent {
+    events: Vec<(usize, Range<usize>)>,
+    entered: Vec<Entered>,
+}
+
+impl Intake {
+    /// Appends what is planned and adds a failure for every event that was not stored.
+    pub(super) async fn append(&self, plan: Plan, texts: Texts, failures: &mut Vec<Failure<'static>>) {
+        let mut sending = FuturesUnordered::new();
+        for group in plan.groups {
+            let mut sent = Sent { events: Vec::with_capacity(group.events.len()), entered: Vec::new() };
+            let mut records = Vec::with_capacity(group.events.len());
+            for (index, checked) in group.events {
+                if let Some((stream, id)) = &checked.dedupe {
+                    match self.windows.enter(stream, id) {
+                        Ok(entered) => sent.entered.push(entered),
+                        // Stored already: the promise to the producer holds, nothing to do.
+                        Err(_) => {
+                            metrics::counter!("levada_intake_duplicates_total").increment(1);
+                            continue;
+                        }
+                    }
+                }
+                sent.events.push((index, checked.value.clone()));
+                records.push(record(&texts, checked));
+            }
+            if records.is_empty() {
+                continue;
+            }
+            let to = group.topic.partition(group.partition).clone();
+            sending.push(self.append_group(to, records, sent));
+        }
+        while let Some((sent, outcome)) = sending.next().await {
+            match outcome {
+                Ok(()) => self.windows.confirm(sent.entered),
+                Err((code, reason)) => {
+                    self.windows.leave(sent.entered, code);
+                    for (index, range) in sent.events {
+                        let event = String::from_utf8_lossy(&texts[range]).into_owned().into();
+                        let context = Context::Message(reason.clone());
+                        failures.push(Failure { index, code, event, context });
+                    }
+                }
+            }
+        }
+    }
+
+    async fn append_group(
+        &self,
+        to: TopicPartition,
+        records: Vec<Record>,
+        sent: Sent,
+    ) -> (Sent, Result<(), (ErrorCode, String)>) {
+        let appended = tokio::time::timeout(self.options.deadline, self.log.append(&to, records)).await;
+        let outcome = match appended {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => {
+                tracing::error!(%to, %error, "append failed");
+                Err((code_of(&error), error.to_string()))
+            }
+            // The append goes on without us, so its outcome is not known.
+            Err(_) => Err((ErrorCode::OutcomeUnknown, "storage did not answer within the deadline".into())),
+        };
+        (sent, outcome)
+    }
+}
+
+fn record(texts: &Bytes, checked: Checked) -> Record {
+    Record {
+        key: checked.key.map(|range| texts.slice(range)),
+        value: texts.slice(checked.value),
+        timestamp: checked.timestamp,
+        splice: checked.splice,
+        flags: checked.flags,
+    }
+}
+
+fn code_of(error: &LogError) -> ErrorCode {
+    match error {
+        LogError::TooLarge { .. } => ErrorCode::EventTooLarge,
+        LogError::Indeterminate(_) => ErrorCode::OutcomeUnknown,
+        _ => ErrorCode::StorageUnavailable,
+    }
+}

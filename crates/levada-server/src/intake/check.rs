@@ -1,0 +1,255 @@
+//! One event: find its schema and stream, complete it, validate it, decide where it goes.
+
+use std::borrow::Cow;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use levada_catalog::{
+    Schema, SchemaError, Snapshot, SpliceKind, Stream, Unauthorised, authorise, describe_event,
+};
+use levada_event::json::{Document, Kind, Recycled, Value, push_one_line};
+use levada_event::splice::{Dialect, find_splice_in};
+use levada_event::{Flags, Splice, Timestamp};
+use levada_log::{Partitioner, partition_of};
+use levada_wire::report::{Context, Violation};
+use levada_wire::{ErrorCode, Failure};
+
+use super::topics::Topic;
+use super::{Intake, RequestContext, enrich};
+
+/// The texts of a request while its events are checked.
+pub(super) struct Scratch {
+    out: Vec<u8>,
+    recycled: Recycled,
+    one_line: bool,
+}
+
+impl Scratch {
+    pub(super) fn with_capacity(bytes: usize, one_line: bool) -> Self {
+        Self { out: Vec::with_capacity(bytes), recycled: Recycled::default(), one_line }
+    }
+
+    pub(super) fn mark(&self) -> usize {
+        self.out.len()
+    }
+
+    pub(super) fn reset(&mut self, mark: usize) {
+        self.out.truncate(mark);
+    }
+
+    pub(super) fn freeze(self) -> Bytes {
+        Bytes::from(self.out)
+    }
+}
+
+/// An event that may be stored, its texts as ranges of the scratch.
+pub(super) struct Checked {
+    pub(super) topic: Arc<Topic>,
+    pub(super) partition: u32,
+    pub(super) key: Option<Range<usize>>,
+    pub(super) value: Range<usize>,
+    pub(super) timestamp: Timestamp,
+    pub(super) splice: Splice,
+    pub(super) flags: Flags,
+    /// `meta.id`, where the stream wants repeated events to be recognised.
+    pub(super) dedupe: Option<(Arc<Stream>, String)>,
+}
+
+/// An event that is not stored, and why.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    code: ErrorCode,
+    context: Context,
+    event: String,
+}
+
+impl Refusal {
+    fn new(code: ErrorCode, message: impl Into<String>, event: &str) -> Box<Self> {
+        Box::new(Self { code, context: Context::Message(message.into()), event: event.into() })
+    }
+
+    pub(super) fn into_failure(self: Box<Self>, index: usize) -> Failure<'static> {
+        Failure { index, code: self.code, event: Cow::Owned(self.event), context: self.context }
+    }
+}
+
+impl Intake {
+    /// Checks one event of `document`; on success its key and value stand at the end of `scratch`.
+    pub(super) async fn check(
+        &self,
+        document: &Document<'_>,
+        event: Value<'_>,
+        request: &RequestContext,
+        snapshot: &Snapshot,
+        scratch: &mut Scratch,
+    ) -> Result<Checked, Box<Refusal>> {
+        let refuse = |code, message: &str| Refusal::new(code, message, event.raw());
+        if event.kind() != Kind::Object {
+            return Err(refuse(ErrorCode::NotAnObject, "an event must be a JSON object"));
+        }
+        if let Some(key) = document.duplicate_in(event) {
+            let message = format!("the key {key:?} stands twice in one object");
+            return Err(refuse(ErrorCode::DuplicateKey, &message));
+        }
+        if event.raw().len() > self.options.event_bytes_max {
+            let message = format!(
+                "the event has {} bytes, more than the {} that are taken",
+                event.raw().len(),
+                self.options.event_bytes_max
+            );
+            return Err(refuse(ErrorCode::EventTooLarge, &message));
+        }
+        let uri = match event.get("$schema").map(|s| s.as_str()) {
+            Some(Some(uri)) if !uri.is_empty() => uri,
+            Some(_) => return Err(refuse(ErrorCode::SchemaMissing, "$schema must be a non-empty string")),
+            None => match &request.schema_uri {
+                Some(uri) => Cow::Borrowed(uri.as_str()),
+                None => {
+                    let message = "Field(s) $schema were missing from event and could not be extracted.";
+                    return Err(refuse(ErrorCode::SchemaMissing, message));
+                }
+            },
+        };
+        let schema = match self.schemas.cached(&uri) {
+            Some(schema) => schema,
+            None => self.schemas.schema(&uri).await.map_err(|e| schema_refusal(&e, event.raw()))?,
+        };
+        let named = event.get("meta").and_then(|meta| meta.get("stream")).map(|s| s.as_str());
+        let stream_name = match named {
+            Some(Some(name)) if !name.is_empty() => name,
+            Some(_) => return Err(refuse(ErrorCode::StreamMissing, "meta.stream must be a non-empty string")),
+            None => match &request.stream {
+                Some(name) => Cow::Borrowed(name.as_str()),
+                None => {
+                    let message = "Field(s) meta.stream were missing from event and could not be extracted.";
+                    return Err(refuse(ErrorCode::StreamMissing, message));
+                }
+            },
+        };
+        let stream = snapshot.stream(&stream_name);
+        let additions = enrich::additions(event, &schema, stream.as_deref(), request);
+        let start = scratch.mark();
+        if scratch.one_line && additions.is_empty() && !schema.has_defaults() {
+            scratch.out.extend_from_slice(event.raw().as_bytes());
+            return self
+                .accept(event, snapshot, &schema, &stream_name, start..scratch.mark(), scratch)
+                .await;
+        }
+        // The text changes, so what is checked and stored is the changed text, parsed again.
+        let mut text = Vec::with_capacity(event.raw().len() + 256);
+        additions.render(event, &mut text);
+        if !scratch.one_line {
+            let mut flat = Vec::with_capacity(text.len());
+            push_one_line(&mut flat, &String::from_utf8_lossy(&text));
+            text = flat;
+        }
+        let fault = |e: levada_event::json::JsonError| {
+            Refusal::new(ErrorCode::MalformedJson, e.to_string(), event.raw())
+        };
+        let mut changed = Document::parse_with(&text, std::mem::take(&mut scratch.recycled)).map_err(fault)?;
+        let filled = schema.fill_defaults(&text, changed.root());
+        if let Some(filled) = &filled {
+            changed = Document::parse(filled).map_err(fault)?;
+        }
+        scratch.out.extend_from_slice(changed.root().raw().as_bytes());
+        let range = start..scratch.mark();
+        let result = self.accept(changed.root(), snapshot, &schema, &stream_name, range, scratch).await;
+        scratch.recycled = changed.recycle();
+        result
+    }
+
+    /// Authorises and validates the complete event and plans its record.
+    async fn accept(
+        &self,
+        event: Value<'_>,
+        snapshot: &Snapshot,
+        schema: &Arc<Schema>,
+        stream_name: &str,
+        value: Range<usize>,
+        scratch: &mut Scratch,
+    ) -> Result<Checked, Box<Refusal>> {
+        let refuse = |code, message: String| Refusal::new(code, message, event.raw());
+        let meta = event.get("meta");
+        let id = meta.and_then(|m| m.get("id")).and_then(|id| id.as_str());
+        let stream = authorise(snapshot, stream_name, schema, self.options.service.as_deref()).map_err(|e| {
+            let who = describe_event(id.as_deref(), Some(schema.uri()), Some(stream_name));
+            let code = unauthorised_code(&e, snapshot.stream(stream_name).is_some());
+            refuse(code, format!("{who} {e}"))
+        })?;
+        if let Err(violations) = schema.validate(event) {
+            let violations = violations.iter().map(wire_violation).collect();
+            let context = Context::Violations(violations);
+            let event = event.raw().to_owned();
+            return Err(Box::new(Refusal { code: ErrorCode::SchemaViolation, context, event }));
+        }
+        let timestamp = match meta.and_then(|m| m.get("dt")).and_then(|dt| dt.as_str()) {
+            Some(dt) => Timestamp::parse_iso(&dt).ok_or_else(|| {
+                refuse(ErrorCode::TimeInvalid, format!("meta.dt {dt:?} names no moment in time"))
+            })?,
+            None => Timestamp::from_system(std::time::SystemTime::now()),
+        };
+        let key = match &stream.message_key {
+            None => None,
+            Some(template) => {
+                let start = scratch.mark();
+                template
+                    .render(event, &mut scratch.out)
+                    .map_err(|e| refuse(ErrorCode::KeyFieldMissing, e.to_string()))?;
+                Some(start..scratch.mark())
+            }
+        };
+        let topic = self.topic(&stream, stream_name).await.map_err(|(code, why)| refuse(code, why))?;
+        let key_bytes = key.clone().map(|range| &scratch.out[range]);
+        let partition = partition_of(key_bytes, topic.partitions(), Partitioner::ConsistentRandom, || {
+            self.round_robin.fetch_add(1, Ordering::Relaxed)
+        });
+        let dialect = match stream.levada.splice {
+            SpliceKind::Meta => Dialect::Meta,
+            SpliceKind::Event => Dialect::Event,
+        };
+        // The record's text begins where the event does, the document's may begin earlier.
+        let splice = find_splice_in(event, dialect)
+            .get()
+            .map_or(Splice::UNKNOWN, |at| Splice::at(at - event.start()));
+        let canary = meta.and_then(|m| m.get("domain")).is_some_and(|domain| domain.is_str("canary"));
+        let flags = if canary { Flags::CHECKED.with(Flags::CANARY) } else { Flags::CHECKED };
+        // Canaries repeat the id of their schema's example on purpose.
+        let dedupe = match id {
+            Some(id) if stream.levada.dedupe_window.is_some() && !canary => Some((stream, id.into_owned())),
+            _ => None,
+        };
+        Ok(Checked { topic, partition, key, value, timestamp, splice, flags, dedupe })
+    }
+}
+
+fn schema_refusal(error: &SchemaError, event: &str) -> Box<Refusal> {
+    let code = match error {
+        SchemaError::BadUri { .. } => ErrorCode::SchemaRefused,
+        SchemaError::NotFound { .. } | SchemaError::Unreadable { .. } => ErrorCode::SchemaUnreadable,
+        SchemaError::Unavailable { .. } => ErrorCode::SchemaUnavailable,
+        SchemaError::Insecure { .. } => ErrorCode::SchemaInsecure,
+        SchemaError::Invalid { .. } => ErrorCode::SchemaInvalid,
+    };
+    Refusal::new(code, format!("{}: {error}", error.reference_message()), event)
+}
+
+fn unauthorised_code(error: &Unauthorised, declared: bool) -> ErrorCode {
+    match error {
+        // A declared stream that counts as not configured is one of another service.
+        Unauthorised::NotConfigured { .. } if declared => ErrorCode::StreamNotAcceptedHere,
+        Unauthorised::NotConfigured { .. } | Unauthorised::NoSettings { .. } => ErrorCode::StreamUnknown,
+        Unauthorised::NoSchemaTitle { .. } | Unauthorised::WrongTitle { .. } => ErrorCode::SchemaTitleMismatch,
+    }
+}
+
+fn wire_violation(violation: &levada_catalog::Violation) -> Violation {
+    Violation {
+        keyword: violation.keyword.clone(),
+        data_path: violation.data_path.clone(),
+        schema_path: violation.schema_path.clone(),
+        params: violation.params.to_string(),
+        message: violation.message.clone(),
+    }
+}

@@ -1,0 +1,79 @@
+//! Which topic a stream's events go to, and how many partitions it has.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use levada_catalog::Stream;
+use levada_event::{TopicName, TopicPartition};
+use levada_log::{LogError, Retention, TopicSpec};
+use levada_wire::ErrorCode;
+use parking_lot::RwLock;
+
+use super::Intake;
+
+/// Streams with this prefix are never prefixed themselves (contract eventplatform §2.9).
+const BARE_PREFIX: &str = "eventlogging_";
+
+/// Most topics that are remembered. Names come from declared streams and their patterns; beyond
+/// this the log is asked again each time.
+const TOPICS_MAX: usize = 10_000;
+
+/// A topic that exists.
+#[derive(Debug)]
+pub(super) struct Topic {
+    partitions: Vec<TopicPartition>,
+}
+
+impl Topic {
+    pub(super) fn partitions(&self) -> u32 {
+        self.partitions.len() as u32
+    }
+
+    pub(super) fn partition(&self, number: u32) -> &TopicPartition {
+        &self.partitions[number as usize]
+    }
+}
+
+/// Topics that are known to exist, by stream name.
+#[derive(Debug, Default)]
+pub(super) struct Topics {
+    known: RwLock<HashMap<String, (Retention, Arc<Topic>)>>,
+}
+
+impl Intake {
+    /// The topic of a stream; makes sure that it exists.
+    pub(super) async fn topic(
+        &self,
+        stream: &Stream,
+        name: &str,
+    ) -> Result<Arc<Topic>, (ErrorCode, String)> {
+        let retention = stream.levada.retention;
+        let retention = Retention {
+            age: retention.age.or(self.options.retention.age),
+            bytes: retention.bytes.or(self.options.retention.bytes),
+        };
+        if let Some((declared, topic)) = self.topics.known.read().get(name)
+            && *declared == retention
+        {
+            return Ok(topic.clone());
+        }
+        let bare = name.starts_with(BARE_PREFIX) || self.options.topic_prefix.is_empty();
+        let text = if bare { name.to_owned() } else { format!("{}{name}", self.options.topic_prefix) };
+        let topic = TopicName::new(&text)
+            .map_err(|e| (ErrorCode::StreamUnknown, format!("{text:?} cannot be a topic: {e}")))?;
+        let spec = TopicSpec { name: topic.clone(), partitions: stream.levada.partitions, retention };
+        let info = self.log.topic(&spec).await.map_err(|e| match e {
+            LogError::UnknownTopic(_) => {
+                (ErrorCode::StorageUnavailable, format!("the topic {topic} does not exist; create it first"))
+            }
+            e => (ErrorCode::StorageUnavailable, e.to_string()),
+        })?;
+        let partitions = (0..info.partitions).map(|p| TopicPartition::new(topic.clone(), p)).collect();
+        let topic = Arc::new(Topic { partitions });
+        let mut known = self.topics.known.write();
+        if known.len() < TOPICS_MAX {
+            known.insert(name.to_owned(), (retention, topic.clone()));
+        }
+        Ok(topic)
+    }
+}

@@ -1,0 +1,12 @@
+//! Tests of the built binary from outside, over real sockets: scenarios as data, real data, kills.
+
+#[cfg(test)]
+mod cli;
+#[cfg(test)]
+mod client;
+#[cfg(test)]
+mod scenario;
+#[cfg(test)]
+mod scripted;
+#[cfg(test)]
+mod server;

@@ -1,0 +1,154 @@
+//! A server process in a folder of its own, on a port of its own.
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+
+use tempfile::TempDir;
+
+/// The built binary.
+pub fn binary() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_levada"));
+    // What the developer has set must not reach the tests.
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("LEVADA_")) {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// The folder with reference data, when it is there.
+pub fn shared() -> Option<PathBuf> {
+    let path = std::env::var_os("LEVADA_SHARED").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"),
+        PathBuf::from,
+    );
+    path.join("reference").is_dir().then(|| path.join("reference"))
+}
+
+/// A folder with a configuration; servers can be started on it again and again.
+pub struct Site {
+    folder: TempDir,
+}
+
+impl Site {
+    /// A folder with `levada.toml`: loopback, port 0, data inside, then `config`, in which `@` stands
+    /// for the folder.
+    pub fn new(config: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let at = folder.path().display().to_string();
+        let text = format!("listen = \"127.0.0.1:0\"\ndata = \"@/data\"\n{config}").replace('@', &at);
+        std::fs::write(folder.path().join("levada.toml"), text).unwrap();
+        Self { folder }
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Puts a file into the folder.
+    pub fn file(&self, name: &str, text: &str) {
+        let path = self.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
+    /// Starts a server and waits until it serves.
+    pub fn start(&self) -> Server {
+        let mut command = binary();
+        command
+            .args(["serve", "--config"])
+            .arg(self.path().join("levada.toml"));
+        Server::spawn(command)
+    }
+}
+
+/// A running server; killed when dropped.
+pub struct Server {
+    child: Child,
+    /// Where it listens.
+    pub address: SocketAddr,
+    log: Arc<Mutex<String>>,
+}
+
+impl Server {
+    /// Starts `command` and waits for the line in which it says where it listens.
+    pub fn spawn(mut command: Command) -> Self {
+        let mut child = command
+            .env("LEVADA_LOG", "info")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log = Arc::new(Mutex::new(String::new()));
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let sink = log.clone();
+        std::thread::spawn(move || {
+            for line in stderr.lines().map_while(Result::ok) {
+                let mut text = sink.lock().unwrap();
+                text.push_str(&line);
+                text.push('\n');
+            }
+        });
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        for line in lines.by_ref() {
+            let Ok(line) = line else { break };
+            if let Some(rest) = line.split("http://").nth(1) {
+                let end = rest
+                    .find(|c: char| c == '/' || c.is_whitespace())
+                    .unwrap_or(rest.len());
+                let address = rest[..end].parse().unwrap();
+                std::thread::spawn(move || lines.for_each(drop));
+                return Self { child, address, log };
+            }
+        }
+        let status = child.wait().unwrap();
+        panic!(
+            "the server ended without serving ({status}): {}",
+            log.lock().unwrap()
+        );
+    }
+
+    /// What the server has logged so far.
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// Ends the process as a crash would: `kill -9`.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Asks the process to end (SIGTERM) and waits for it.
+    pub fn stop(mut self) -> ExitStatus {
+        self.signal("TERM");
+        self.child.wait().unwrap()
+    }
+
+    /// Sends a signal by its short name.
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("kill")
+            .args(["-s", name, &self.child.id().to_string()])
+            .status()
+            .unwrap();
+        assert!(status.success());
+    }
+
+    /// Address with scheme.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("--- the server's log\n{}", self.log());
+        }
+    }
+}

@@ -6,11 +6,10 @@
 //! grammar. On other bytes it still never panics and never runs past the end, but what it answers
 //! then means nothing; so bytes of unknown origin go through [`Text::check`], which parses them fully first.
 
-mod find;
+mod block;
 mod text;
 
-pub(crate) use find::find2;
-use find::find3;
+use block::{Block, escaped, parities};
 pub(crate) use text::unescape;
 pub use text::{Raw, Text, Unreadable};
 
@@ -69,7 +68,7 @@ impl<'t> Cursor<'t> {
     pub(crate) fn string(&mut self) -> Result<Str<'t>, Broken> {
         self.take(b'"')?;
         let start = self.at;
-        let (end, escaped) = string_end(self.bytes, start).ok_or(Broken)?;
+        let (end, escaped) = string_end(self.bytes, start)?;
         self.at = end + 1;
         Ok(Str {
             inner: &self.bytes[start..end],
@@ -92,8 +91,7 @@ impl<'t> Cursor<'t> {
     pub(crate) fn skip_value(&mut self) -> Result<(), Broken> {
         match self.peek()? {
             b'"' => {
-                let (end, _) = string_end(self.bytes, self.at + 1).ok_or(Broken)?;
-                self.at = end + 1;
+                self.at = string_end(self.bytes, self.at + 1)?.0 + 1;
                 Ok(())
             }
             b'{' => {
@@ -138,21 +136,47 @@ impl<'t> Cursor<'t> {
     /// In valid text only brackets of the container's own shape need counting.
     #[inline(always)]
     fn skip_rest<const OPEN: u8, const CLOSE: u8>(&mut self) -> Result<(), Broken> {
-        let mut depth = 1_usize;
-        while let Some(at) = find3::<b'"', OPEN, CLOSE>(self.bytes, self.at) {
-            self.at = at + 1;
-            let byte = self.bytes[at];
-            if byte == b'"' {
-                let (end, _) = string_end(self.bytes, self.at).ok_or(Broken)?;
-                self.at = end + 1;
-            } else if byte == OPEN {
-                depth += 1;
-            } else {
-                depth -= 1;
-                if depth == 0 {
-                    return Ok(());
-                }
+        let start = self.at;
+        let mut depth = 1_u32;
+        let mut inside = 0; // all ones while the block starts inside a string
+        let mut short = [0; Block::SIZE];
+        while self.at < self.bytes.len() {
+            let block = Block::load(self.bytes, self.at, &mut short);
+            let mut quotes = block.places::<b'"'>();
+            if quotes != 0 {
+                let slashes = block.places::<b'\\'>();
+                quotes &= !escaped(slashes, is_escaped(self.bytes, start, self.at));
             }
+            if quotes == 0 && inside != 0 {
+                self.at += Block::SIZE; // a long string goes on
+                continue;
+            }
+            let strings = parities(quotes) ^ inside;
+            inside = ((strings as i64) >> 63) as u64;
+            let closes = block.places::<CLOSE>() & !strings;
+            let opens = block.places::<OPEN>() & !strings;
+            let closing = closes.count_ones();
+            if closing < depth {
+                depth += opens.count_ones();
+                depth -= closing;
+                self.at += Block::SIZE;
+                continue;
+            }
+            let mut marks = opens | closes;
+            while marks != 0 {
+                let mark = marks & marks.wrapping_neg();
+                if opens & mark != 0 {
+                    depth += 1;
+                } else {
+                    depth -= 1;
+                    if depth == 0 {
+                        self.at += mark.trailing_zeros() as usize + 1;
+                        return Ok(());
+                    }
+                }
+                marks ^= mark;
+            }
+            self.at += Block::SIZE;
         }
         Err(Broken)
     }
@@ -233,25 +257,77 @@ pub(crate) fn kind_of(byte: u8) -> Result<Kind, Broken> {
 /// Deepest nesting that functions recursing over text follow; what intake accepted is within it.
 pub(crate) const NESTING_MAX: usize = JSON_DEPTH_MAX;
 
-/// The closing quote of the string whose characters start at `at`, and whether it has escapes.
+/// The closing quote of the string whose characters start at `start`, and whether it has escapes.
 #[inline(always)]
-fn string_end(bytes: &[u8], at: usize) -> Option<(usize, bool)> {
-    let stop = find2::<b'"', b'\\'>(bytes, at)?;
-    if bytes[stop] == b'"' {
-        return Some((stop, false));
+fn string_end(bytes: &[u8], start: usize) -> Result<(usize, bool), Broken> {
+    /// Keys and most values end within this many bytes.
+    const NEAR: usize = 48;
+    let mut at = start;
+    while at < start + NEAR {
+        let Some(near) = bytes.get(at..).and_then(<[u8]>::first_chunk::<16>) else {
+            break;
+        };
+        let (words, _) = near.as_chunks::<8>();
+        let low = marks_of_end(u64::from_le_bytes(words[0]));
+        let high = marks_of_end(u64::from_le_bytes(words[1]));
+        if low | high != 0 {
+            // A choice without a jump: where short strings end cannot be predicted.
+            let (marks, base) = if low != 0 { (low, 0) } else { (high, 8) };
+            let place = at + base + (marks.trailing_zeros() / 8) as usize;
+            if bytes[place] == b'"' {
+                return Ok((place, false));
+            }
+            return Ok((long_string_end(bytes, start, place)?.0, true));
+        }
+        at += 16;
     }
-    Some((string_end_escaped(bytes, stop)?, true))
+    long_string_end(bytes, start, at)
 }
 
-/// The same from the first backslash on.
+/// Sets the high bit of every byte that is a quote or backslash. Borrows may set wrong ones, but
+/// only above a right one, so the lowest is always right.
+#[inline(always)]
+fn marks_of_end(word: u64) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let quote = word ^ (ONES * b'"' as u64);
+    let slash = word ^ (ONES * b'\\' as u64);
+    ((quote.wrapping_sub(ONES) & !quote) | (slash.wrapping_sub(ONES) & !slash)) & HIGH
+}
+
+/// The same from `at` on, where the string has not ended before.
 #[inline(never)]
-fn string_end_escaped(bytes: &[u8], mut at: usize) -> Option<usize> {
-    loop {
-        at = find2::<b'"', b'\\'>(bytes, at + 2)?;
-        if bytes[at] == b'"' {
-            return Some(at);
+fn long_string_end(bytes: &[u8], start: usize, mut at: usize) -> Result<(usize, bool), Broken> {
+    let mut any = false;
+    let mut short = [0; Block::SIZE];
+    while at < bytes.len() {
+        let block = Block::load(bytes, at, &mut short);
+        let slashes = block.places::<b'\\'>();
+        let quotes = block.places::<b'"'>();
+        if slashes != 0 {
+            // The quote that ends the string may stand before all of them: then they are another's.
+            any |= slashes.trailing_zeros() < quotes.trailing_zeros();
         }
+        if quotes != 0 {
+            let ends = quotes & !escaped(slashes, is_escaped(bytes, start, at));
+            if ends != 0 {
+                return Ok((at + ends.trailing_zeros() as usize, any));
+            }
+        }
+        at += Block::SIZE;
     }
+    Err(Broken)
+}
+
+/// Whether an odd number of backslashes stands right before `at`, none of them before `start`.
+#[inline(always)]
+fn is_escaped(bytes: &[u8], start: usize, at: usize) -> bool {
+    at > start && bytes[at - 1] == b'\\' && odd_slashes(&bytes[start..at])
+}
+
+#[inline(never)]
+fn odd_slashes(before: &[u8]) -> bool {
+    before.iter().rev().take_while(|&&b| b == b'\\').count() % 2 == 1
 }
 
 #[cfg(test)]
@@ -278,10 +354,13 @@ mod tests {
             ], 0..12)
         ) {
             let text = parts.concat();
-            let found = string_end(text.as_bytes(), 0);
-            prop_assert_eq!(found.map(|f| f.0), slow_string_end(text.as_bytes()));
-            if let Some((end, escaped)) = found {
-                prop_assert_eq!(escaped, text[..end].contains('\\'));
+            let end = slow_string_end(text.as_bytes());
+            prop_assert_eq!(string_end(text.as_bytes(), 0).ok().map(|e| e.0), end);
+            let quoted = format!("\"{text}");
+            let read = Cursor::new(quoted.as_bytes()).string();
+            prop_assert_eq!(read.ok().map(|s| s.inner), end.map(|end| &text.as_bytes()[..end]));
+            if let (Ok(string), Some(end)) = (read, end) {
+                prop_assert_eq!(string.escaped, text[..end].contains('\\'));
             }
         }
 
@@ -289,7 +368,7 @@ mod tests {
         fn containers_end_where_serde_json_says(
             parts in prop::collection::vec(prop_oneof![
                 Just(r#""a\"}]{[\\""#.to_owned()), Just("{}".to_owned()), Just("[[],{}]".to_owned()), "[1-9]{1,9}",
-                r#""[a-z{}\[\]]{0,90}""#, Just(r#"{"a":{"b":[{}]}}"#.to_owned()),
+                r#""[a-z{}\[\]]{0,90}""#, r#""(\\\\|\\"|[{}\[\]]){0,70}""#, Just(r#"{"a":{"b":[{}]}}"#.to_owned()),
             ], 0..20), tail in "[\\]},{\\[ ]{0,5}"
         ) {
             let array = format!("[{}]", parts.join(","));

@@ -2,8 +2,9 @@
 
 use std::cmp::Ordering;
 
-/// A number of a filter, kept as its JSON text.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// A number of a filter, kept as its JSON text. Two are equal if their texts are; their order is that of their values,
+/// and of their texts where the values are equal.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Number {
     text: Box<str>,
     /// The value, when the text is a plain integer of at most 18 digits.
@@ -35,6 +36,20 @@ impl Number {
     /// Whether this is zero.
     pub(crate) fn is_zero(&self) -> bool {
         self.order_of(b"0") == Ordering::Equal
+    }
+}
+
+impl Ord for Number {
+    fn cmp(&self, other: &Self) -> Ordering {
+        other
+            .order_of(self.text.as_bytes())
+            .then_with(|| self.text.cmp(&other.text))
+    }
+}
+
+impl PartialOrd for Number {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 

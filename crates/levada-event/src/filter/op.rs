@@ -130,8 +130,8 @@ impl OneOf {
             Kind::String => self.matches_string(value),
             Kind::Number => self
                 .numbers
-                .iter()
-                .any(|n| n.order_of(value.bytes) == Ordering::Equal),
+                .binary_search_by(|n| n.order_of(value.bytes).reverse())
+                .is_ok(),
             Kind::Bool => {
                 if value.bytes.first() == Some(&b't') {
                     self.yes

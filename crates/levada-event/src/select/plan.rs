@@ -93,10 +93,15 @@ impl Node {
     #[inline(always)]
     fn find_unescaped(&self, key: &[u8]) -> Option<usize> {
         let length = key.len().min(LENGTHS);
-        let range = usize::from(self.by_length[length])..usize::from(self.by_length[length + 1]);
-        let start = range.start;
-        let group = self.children.get(range)?;
-        group.iter().position(|(k, _)| **k == *key).map(|i| start + i)
+        let end = usize::from(self.by_length[length + 1]);
+        let mut index = usize::from(self.by_length[length]);
+        while index < end {
+            if *self.children[index].0 == *key {
+                return Some(index);
+            }
+            index += 1;
+        }
+        None
     }
 }
 

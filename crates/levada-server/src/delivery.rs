@@ -116,7 +116,9 @@ impl Delivery {
         }
         self.hub.stats.gaps.add(plan.gaps.len() as u64);
         let starts = shape.lanes.iter().zip(&plan.places);
-        let starts = starts.map(|(lane, place)| (lane.of.clone(), place.mark.next)).collect();
+        let starts = starts
+            .map(|(lane, place)| (lane.of.clone(), place.mark.next))
+            .collect();
         let opening = session::opening(shape.api, shape.format, retry, &plan.gaps);
         Ok(Opened {
             gaps: plan.gaps,

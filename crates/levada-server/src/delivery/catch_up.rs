@@ -165,7 +165,9 @@ impl CatchUp {
                 LaneKind::Kept | LaneKind::Awaited => match self.hub.log.bounds(&lane.of).await {
                     Ok(bounds) => bounds.next,
                     // A topic that does not exist yet, or whose end will be learnt from its tail.
-                    Err(LogError::UnknownTopic(_) | LogError::Unavailable(_)) => self.renderer.mark(index).next,
+                    Err(LogError::UnknownTopic(_) | LogError::Unavailable(_)) => {
+                        self.renderer.mark(index).next
+                    }
                     Err(error) => return Err(Failure::log(&error)),
                 },
             });
@@ -212,7 +214,10 @@ impl CatchUp {
     /// Reads every lane up to `to`, in turns. Returns the bytes read.
     async fn pass(&mut self, to: &[Offset]) -> Result<usize, Stop> {
         let mut queue: VecDeque<usize> = (0..to.len()).filter(|&lane| self.is_behind(lane, to)).collect();
-        let behind: u64 = queue.iter().map(|&lane| to[lane] - self.renderer.mark(lane).next).sum();
+        let behind: u64 = queue
+            .iter()
+            .map(|&lane| to[lane] - self.renderer.mark(lane).next)
+            .sum();
         self.tell_lag(i64::try_from(behind).unwrap_or(i64::MAX));
         let mut total = 0;
         let mut ahead: Option<Ahead> = None;
@@ -235,11 +240,17 @@ impl CatchUp {
                         total += self.render(lane, &batch, to[lane]).await?;
                     }
                 }
-                Err(LogError::OutOfRange(bounds)) => self.step_over(lane, from, bounds.earliest, bounds.next)?,
+                Err(LogError::OutOfRange(bounds)) => {
+                    self.step_over(lane, from, bounds.earliest, bounds.next)?
+                }
                 Err(error) => return Err(Stop::Failed(Failure::log(&error))),
             }
             let done = self.renderer.mark(lane).next.saturating_sub(from);
-            self.tell_lag(self.lag.saturating_sub(i64::try_from(done).unwrap_or(i64::MAX)).max(0));
+            self.tell_lag(
+                self.lag
+                    .saturating_sub(i64::try_from(done).unwrap_or(i64::MAX))
+                    .max(0),
+            );
             if self.is_behind(lane, to) {
                 queue.push_back(lane);
             }
@@ -249,7 +260,8 @@ impl CatchUp {
     }
 
     fn is_behind(&self, lane: usize, to: &[Offset]) -> bool {
-        !matches!(self.shape.lanes[lane].kind, LaneKind::Ghost { .. }) && self.renderer.mark(lane).next < to[lane]
+        !matches!(self.shape.lanes[lane].kind, LaneKind::Ghost { .. })
+            && self.renderer.mark(lane).next < to[lane]
     }
 
     fn begin(
@@ -258,7 +270,11 @@ impl CatchUp {
         from: Offset,
         wait: Duration,
     ) -> BoxFuture<'static, Result<RecordBatch, LogError>> {
-        let (hub, of, bytes) = (self.hub.clone(), self.shape.lanes[lane].of.clone(), self.read_bytes);
+        let (hub, of, bytes) = (
+            self.hub.clone(),
+            self.shape.lanes[lane].of.clone(),
+            self.read_bytes,
+        );
         async move { read(&hub, &of, from, bytes, wait).await }.boxed()
     }
 
@@ -277,7 +293,13 @@ impl CatchUp {
     }
 
     /// Records were removed before they were read: says so and goes on with what is left.
-    fn step_over(&mut self, lane: usize, from: Offset, earliest: Offset, next: Offset) -> Result<(), Failure> {
+    fn step_over(
+        &mut self,
+        lane: usize,
+        from: Offset,
+        earliest: Offset,
+        next: Offset,
+    ) -> Result<(), Failure> {
         let (reason, resumed) = if from < earliest {
             (GapReason::Expired, earliest)
         } else {

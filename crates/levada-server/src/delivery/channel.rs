@@ -193,7 +193,10 @@ impl Channel {
     /// Whether the channel has not moved on from `marks`.
     pub(crate) fn stands_at(&self, marks: &[Mark]) -> bool {
         let open = self.render.lock();
-        marks.iter().enumerate().all(|(lane, mark)| open.renderer.mark(lane).next == mark.next)
+        marks
+            .iter()
+            .enumerate()
+            .all(|(lane, mark)| open.renderer.mark(lane).next == mark.next)
     }
 
     /// Whether chunk `number` can still be had, now or later.
@@ -236,7 +239,10 @@ impl Channel {
             let beat_at = flushed + self.options.heartbeat;
             if Instant::now() >= beat_at {
                 self.beat();
-            } else if tokio::time::timeout_at(beat_at, self.due.notified()).await.is_ok() {
+            } else if tokio::time::timeout_at(beat_at, self.due.notified())
+                .await
+                .is_ok()
+            {
                 let flushed = self.render.lock().flushed;
                 tokio::time::sleep_until(flushed + self.options.flush_every).await;
                 self.flush();

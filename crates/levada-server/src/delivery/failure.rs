@@ -26,7 +26,10 @@ impl Failure {
 
     /// A gap in the middle of a response whose format cannot tell it.
     pub(crate) fn gap(gap: &Gap) -> Self {
-        Self::new(ErrorCode::PositionGone, format!("events are missing: {}", gap.header_item()))
+        Self::new(
+            ErrorCode::PositionGone,
+            format!("events are missing: {}", gap.header_item()),
+        )
     }
 
     pub(crate) fn stream_error(&self) -> StreamError {

@@ -155,7 +155,13 @@ impl Hub {
     /// Tells every session to end at the next frame boundary.
     pub(crate) fn drain(&self) {
         self.draining.send_replace(true);
-        let channels: Vec<_> = self.registry.lock().channels.values().map(|(c, _)| c.clone()).collect();
+        let channels: Vec<_> = self
+            .registry
+            .lock()
+            .channels
+            .values()
+            .map(|(c, _)| c.clone())
+            .collect();
         for channel in channels {
             channel.waiters().wake_all();
         }
@@ -191,7 +197,9 @@ impl Hub {
 
 impl std::fmt::Debug for Hub {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Hub").field("options", &self.options).finish_non_exhaustive()
+        f.debug_struct("Hub")
+            .field("options", &self.options)
+            .finish_non_exhaustive()
     }
 }
 

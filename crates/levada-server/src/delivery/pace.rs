@@ -27,7 +27,9 @@ impl Pace {
     /// Waits for the next slot.
     pub(crate) async fn next(&mut self) {
         let now = Instant::now();
-        let oldest = now.checked_sub(CREDIT.saturating_sub(self.interval)).unwrap_or(now);
+        let oldest = now
+            .checked_sub(CREDIT.saturating_sub(self.interval))
+            .unwrap_or(now);
         self.slot = self.slot.max(oldest);
         tokio::time::sleep_until(self.slot).await;
         self.slot += self.interval;
@@ -50,6 +52,10 @@ mod tests {
         let later = Instant::now();
         pace.next().await;
         pace.next().await;
-        assert_eq!(later.elapsed(), Duration::from_millis(20), "a pause earns no burst");
+        assert_eq!(
+            later.elapsed(),
+            Duration::from_millis(20),
+            "a pause earns no burst"
+        );
     }
 }

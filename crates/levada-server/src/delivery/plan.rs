@@ -82,7 +82,12 @@ impl Topic<'_> {
         let kind = match (self.partitions, wanted) {
             (Some(count), _) if partition < count => LaneKind::Kept,
             (None, _) if partition < self.request.spec.partitions.max(1) => LaneKind::Awaited,
-            (_, Wanted::Cursor { offset, timestamp, .. }) => LaneKind::Ghost { offset, timestamp },
+            (
+                _,
+                Wanted::Cursor {
+                    offset, timestamp, ..
+                },
+            ) => LaneKind::Ghost { offset, timestamp },
             (_, Wanted::Start(_)) => LaneKind::Ghost {
                 offset: None,
                 timestamp: None,
@@ -102,7 +107,9 @@ pub(crate) async fn plan(log: &Arc<dyn Log>, request: Request) -> Result<Plan, O
     if wanted.len() > LANES_MAX {
         return Err(OpenError::TooManyPartitions);
     }
-    let lookups = wanted.iter().map(|(lane, wanted)| place(log, lane, *wanted).boxed());
+    let lookups = wanted
+        .iter()
+        .map(|(lane, wanted)| place(log, lane, *wanted).boxed());
     let places = a_few_at_once(lookups.collect()).await?;
     let mut plan = Plan {
         shape: Arc::new(Shape {
@@ -125,7 +132,12 @@ pub(crate) async fn plan(log: &Arc<dyn Log>, request: Request) -> Result<Plan, O
 async fn look_up<'r>(log: &Arc<dyn Log>, requests: &'r [TopicRequest]) -> Result<Vec<Topic<'r>>, LogError> {
     let mut seen = HashSet::new();
     let distinct = requests.iter().filter(|request| seen.insert(&request.spec.name));
-    a_few_at_once(distinct.map(|request| look_up_one(log, request).boxed()).collect()).await
+    a_few_at_once(
+        distinct
+            .map(|request| look_up_one(log, request).boxed())
+            .collect(),
+    )
+    .await
 }
 
 async fn look_up_one<'r>(log: &Arc<dyn Log>, request: &'r TopicRequest) -> Result<Topic<'r>, LogError> {
@@ -139,7 +151,10 @@ async fn look_up_one<'r>(log: &Arc<dyn Log>, request: &'r TopicRequest) -> Resul
 
 /// The answers in the order of the questions.
 async fn a_few_at_once<T>(questions: Vec<BoxFuture<'_, Result<T, LogError>>>) -> Result<Vec<T>, LogError> {
-    stream::iter(questions).buffered(LOOKUPS_AT_ONCE).try_collect().await
+    stream::iter(questions)
+        .buffered(LOOKUPS_AT_ONCE)
+        .try_collect()
+        .await
 }
 
 /// Lists the lanes in the order of the id, each once. A partition that is named twice counts as its
@@ -179,7 +194,11 @@ fn everywhere(topics: &[Topic<'_>], wanted: impl Fn(&TopicPartition) -> Wanted) 
     lanes
 }
 
-fn exactly(topics: &[Topic<'_>], elements: &[Element], bare: Start) -> Result<Vec<(Lane, Wanted)>, OpenError> {
+fn exactly(
+    topics: &[Topic<'_>],
+    elements: &[Element],
+    bare: Start,
+) -> Result<Vec<(Lane, Wanted)>, OpenError> {
     let known: HashMap<&str, &Topic<'_>> = topics
         .iter()
         .map(|topic| (topic.request.spec.name.as_str(), topic))
@@ -254,8 +273,7 @@ impl Place {
         let (first, sent) = match kind {
             LaneKind::Kept | LaneKind::Awaited => (First::Latest, None),
             LaneKind::Ghost {
-                offset: Some(offset),
-                ..
+                offset: Some(offset), ..
             } => (First::Given(offset), None),
             LaneKind::Ghost { timestamp, .. } => (First::Latest, timestamp.map(told_by)),
         };

@@ -54,7 +54,12 @@ impl Renderer {
     pub(crate) fn new(shape: Arc<Shape>, stats: Arc<DeliveryStats>, log_id: &str, places: &[Place]) -> Self {
         let mut id = CursorText::new(log_id);
         for (lane, place) in shape.lanes.iter().zip(places) {
-            let index = id.push(lane.of.topic.as_str(), lane.of.partition, place.first, place.mark.next);
+            let index = id.push(
+                lane.of.topic.as_str(),
+                lane.of.partition,
+                place.first,
+                place.mark.next,
+            );
             if let Some(timestamp) = place.mark.sent {
                 id.sent(index, timestamp, place.mark.next);
             }
@@ -78,7 +83,9 @@ impl Renderer {
 
     /// Where the reader is, to be shared.
     pub(crate) fn marks(&mut self) -> Marks {
-        self.shared.get_or_insert_with(|| self.marks.as_slice().into()).clone()
+        self.shared
+            .get_or_insert_with(|| self.marks.as_slice().into())
+            .clone()
     }
 
     /// Bytes rendered and not yet taken.
@@ -89,7 +96,10 @@ impl Renderer {
     /// Takes what is rendered: the bytes and the number of events in them.
     pub(crate) fn take(&mut self) -> (Vec<u8>, u32) {
         let room = self.out.len();
-        let bytes = std::mem::replace(&mut self.out, Vec::with_capacity(room.min(super::limits::CATCH_UP_CHUNK_BYTES)));
+        let bytes = std::mem::replace(
+            &mut self.out,
+            Vec::with_capacity(room.min(super::limits::CATCH_UP_CHUNK_BYTES)),
+        );
         (bytes, std::mem::take(&mut self.events))
     }
 

@@ -135,7 +135,10 @@ mod tests {
         assert!(matches!(ring.get(4), Found::Nothing));
         assert!(ring.reaches_back_to(4) && ring.reaches_back_to(2) && !ring.reaches_back_to(1));
         ring.push(now, chunk(100), 10);
-        assert!(matches!(ring.get(4), Found::Chunk(_)), "the newest stays, however large");
+        assert!(
+            matches!(ring.get(4), Found::Chunk(_)),
+            "the newest stays, however large"
+        );
         assert!(matches!(ring.get(3), Found::Overrun));
     }
 

@@ -52,13 +52,19 @@ enum Inside {
 
 enum Phase {
     /// The first bytes are still to be sent.
-    Opening { bytes: Bytes, places: Vec<Place> },
+    Opening {
+        bytes: Bytes,
+        places: Vec<Place>,
+    },
     Past {
         reading: Arc<Reading>,
         /// Resolves when the server stops.
         stop: BoxFuture<'static, ()>,
     },
-    Live { seat: Seat, number: u64 },
+    Live {
+        seat: Seat,
+        number: u64,
+    },
     /// The last bytes were sent; what follows is the end, clean or not.
     Ending(Option<Failure>),
     Over,
@@ -76,7 +82,10 @@ impl SessionBody {
         hub.session_opened();
         Self {
             marks: places.iter().map(|place| place.mark).collect(),
-            phase: Phase::Opening { bytes: opening, places },
+            phase: Phase::Opening {
+                bytes: opening,
+                places,
+            },
             age: age.map(|age| Box::pin(tokio::time::sleep(age))),
             aged: false,
             inside: Inside::Nothing,

@@ -112,7 +112,15 @@ impl Follower {
             self.await_topic().await;
         }
         loop {
-            match read(&self.hub, &self.tail.of, self.tail.next(), TAIL_READ_BYTES, TAIL_WAIT).await {
+            match read(
+                &self.hub,
+                &self.tail.of,
+                self.tail.next(),
+                TAIL_READ_BYTES,
+                TAIL_WAIT,
+            )
+            .await
+            {
                 Ok(batch) => self.publish(&batch).await,
                 Err(LogError::OutOfRange(bounds)) => {
                     let asked = self.tail.next();

@@ -50,12 +50,19 @@ async fn a_long_outage_ends_sessions_with_an_error_and_new_ones_work_afterwards(
                 None => panic!("ends without a word"),
             }
         };
-        assert!(last.data.contains("unavailable") && last.data.contains("storage_unavailable"), "{last:?}");
+        assert!(
+            last.data.contains("unavailable") && last.data.contains("storage_unavailable"),
+            "{last:?}"
+        );
         assert!(last.id.contains("00ab12ef:4"), "{last:?}");
         assert_eq!(reader.event().await, None);
     }
     rig.append("codfw.a", 0, &[event("y", T0)]).await;
-    assert_eq!(readers[2].event_soon().await.unwrap().topic, "codfw.a", "others are not concerned");
+    assert_eq!(
+        readers[2].event_soon().await.unwrap().topic,
+        "codfw.a",
+        "others are not concerned"
+    );
     let mut again = request(&["eqiad.a"]);
     again.from = last_event_id(r#"[{"topic":"eqiad.a","partition":0,"offset":3}]"#);
     assert_eq!(rig.open(again).await.offsets().await, [3]);
@@ -72,7 +79,10 @@ async fn damage_ends_a_session_at_its_place() {
     assert_eq!(reader.event_soon().await.unwrap().offset, 1);
     let error = reader.event_soon().await.unwrap();
     assert_eq!(error.name, "error");
-    assert!(error.data.contains("eqiad.a/0@2") && error.data.contains("storage_damaged"), "{error:?}");
+    assert!(
+        error.data.contains("eqiad.a/0@2") && error.data.contains("storage_damaged"),
+        "{error:?}"
+    );
     assert!(error.id.contains("00ab12ef:2"), "{error:?}");
     assert_eq!(reader.event().await, None);
 }
@@ -100,8 +110,15 @@ async fn records_that_vanish_before_a_slow_reader_are_a_gap_it_is_told() {
         match format {
             Format::Sse => {
                 assert_eq!(reader.event_soon().await.unwrap().offset, last);
-                let gap = reader.comments.iter().find(|text| text.starts_with("gap ")).unwrap();
-                assert!(gap.contains("expired") && gap.contains(&format!("\"resumed\":{last}")), "{gap}");
+                let gap = reader
+                    .comments
+                    .iter()
+                    .find(|text| text.starts_with("gap "))
+                    .unwrap();
+                assert!(
+                    gap.contains("expired") && gap.contains(&format!("\"resumed\":{last}")),
+                    "{gap}"
+                );
             }
             Format::Ndjson => {
                 let text = reader.text().await;
@@ -138,9 +155,15 @@ async fn a_slow_reader_costs_only_itself() {
     assert_eq!(from_quick.values().map(Vec::len).sum::<usize>(), 700);
     slow.by_partition(&mut from_slow).await;
     let data = |map: &BTreeMap<_, Vec<Got>>| -> Vec<Vec<String>> {
-        map.values().map(|list| list.iter().map(|got| got.data.clone()).collect()).collect()
+        map.values()
+            .map(|list| list.iter().map(|got| got.data.clone()).collect())
+            .collect()
     };
-    assert_eq!(data(&from_slow), data(&from_quick), "nothing lost, nothing doubled");
+    assert_eq!(
+        data(&from_slow),
+        data(&from_quick),
+        "nothing lost, nothing doubled"
+    );
     assert!(rig.stat("overruns") >= 1);
     rig.append("a", 0, &[event("live again", T0)]).await;
     assert!(slow.event_soon().await.unwrap().data.contains("live again"));
@@ -176,4 +199,65 @@ async fn clients_that_leave_leave_nothing_behind() {
     .await
     .expect("the tail stops reading");
     rig.log.topic(&spec("eqiad.a", 1)).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_stalls_in_the_past_holds_nothing_and_goes_on_where_it_was() {
+    let rig = Rig::new();
+    rig.log.create(&spec("a", 2));
+    for round in 0..300 {
+        let records: Vec<_> = (0..10)
+            .map(|i| event(&format!("{round}.{i}{}", "x".repeat(200)), T0))
+            .collect();
+        rig.append("a", round % 2, &records).await;
+    }
+    let mut asked = request(&[]);
+    asked.topics = vec![topic_request("a", 2)];
+    asked.from = earliest();
+    let mut reader = rig.open(asked).await;
+    let mut all = BTreeMap::new();
+    for pause in [
+        limits::STALLED_AFTER * 3,
+        limits::STALLED_AFTER / 10,
+        limits::STALLED_AFTER * 3,
+    ] {
+        for _ in 0..400 {
+            let got = reader.event().await.unwrap();
+            all.entry((got.topic.clone(), got.partition))
+                .or_insert_with(Vec::new)
+                .push(got);
+        }
+        tokio::time::sleep(pause).await;
+        assert_eq!(rig.stat("catching_up"), i64::from(pause < limits::STALLED_AFTER));
+    }
+    reader.by_partition(&mut all).await;
+    for list in all.values() {
+        assert_eq!(list.len(), 1500);
+        assert!(list.windows(2).all(|pair| pair[0].offset < pair[1].offset));
+    }
+    rig.append("a", 0, &[event("live", T0)]).await;
+    assert!(reader.event_soon().await.unwrap().data.contains("live"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_past_is_read_from_all_partitions_in_turns() {
+    let rig = Rig::new();
+    rig.log.create(&spec("a", 3));
+    let records: Vec<_> = (0..100)
+        .map(|i| event(&format!("{i}{}", "x".repeat(10_000)), T0))
+        .collect();
+    for partition in 0..3 {
+        rig.append("a", partition, &records).await;
+    }
+    let mut asked = request(&[]);
+    asked.topics = vec![topic_request("a", 3)];
+    asked.from = earliest();
+    let mut reader = rig.open(asked).await;
+    let mut seen = [0usize; 3];
+    while let Some(got) = reader.event_soon().await {
+        seen[got.partition as usize] += 1;
+        let (least, most) = (seen.iter().min().unwrap(), seen.iter().max().unwrap());
+        assert!(most - least <= 60, "{seen:?}");
+    }
+    assert_eq!(seen, [100; 3]);
 }

@@ -16,14 +16,17 @@ use levada_log::{Log, Retention, TopicSpec};
 use levada_wire::cursor;
 use levada_wire::sse::{Decoder, Item, Limits};
 
-use super::super::{Api, Delivery, Format, From, OpenError, Opened, Options, Request, SessionAborted, SessionBody, TopicRequest};
+use super::super::{
+    Api, Delivery, Format, From, OpenError, Opened, Options, Request, SessionAborted, SessionBody,
+    TopicRequest,
+};
 
 /// Time of the first event in the contract's cases.
 pub(super) const T0: i64 = 1_500_000_000_000;
 pub(super) const LOG_ID: &str = "00ab12ef";
 
-pub(super) struct Rig {
-    pub(super) log: Arc<Memory>,
+pub(super) struct Rig<L = Memory> {
+    pub(super) log: Arc<L>,
     pub(super) delivery: Delivery,
 }
 
@@ -37,8 +40,7 @@ impl Rig {
             id: LOG_ID.into(),
             ..memory
         }));
-        let delivery = Delivery::new(log.clone(), options);
-        Self { log, delivery }
+        Self::on(log, options)
     }
 
     /// The fixture of the contract (eventstreams §8): `eqiad.a` with three events, `codfw.a` empty.
@@ -55,13 +57,24 @@ impl Rig {
             rig.log.create(&spec(topic, 1));
         }
         for i in 0..3 {
-            rig.append("eqiad.a", 0, &[event(&format!("e{i}"), T0 + 1000 * i)]).await;
+            rig.append("eqiad.a", 0, &[event(&format!("e{i}"), T0 + 1000 * i)])
+                .await;
         }
         rig
     }
+}
+
+impl<L: Log> Rig<L> {
+    pub(super) fn on(log: Arc<L>, options: Options) -> Self {
+        let delivery = Delivery::new(log.clone(), options);
+        Self { log, delivery }
+    }
 
     pub(super) async fn append(&self, topic: &str, partition: u32, records: &[Record]) -> Offset {
-        self.log.append(&tp(topic, partition), records.to_vec()).await.unwrap()
+        self.log
+            .append(&tp(topic, partition), records.to_vec())
+            .await
+            .unwrap()
     }
 
     pub(super) async fn open(&self, request: Request) -> Reader {
@@ -80,12 +93,17 @@ impl Rig {
                 tokio::task::yield_now().await;
             }
         };
-        tokio::time::timeout(minute, gone).await.expect("dropped sessions go");
+        tokio::time::timeout(minute, gone)
+            .await
+            .expect("dropped sessions go");
     }
 
     pub(super) fn stat(&self, name: &str) -> i64 {
         let all = self.delivery.stats().snapshot();
-        all.iter().find(|(other, ..)| *other == name).map(|(.., value)| *value).unwrap()
+        all.iter()
+            .find(|(other, ..)| *other == name)
+            .map(|(.., value)| *value)
+            .unwrap()
     }
 }
 
@@ -111,7 +129,11 @@ pub(super) fn event(id: &str, millis: i64) -> Record {
 
 pub(super) fn event_of(domain: &str, id: &str, millis: i64) -> Record {
     let head = format!(r#"{{"$schema":"/a/1.0.0","meta":{{"id":"{id}","domain":"{domain}""#);
-    let canary = if domain == "canary" { Flags::CANARY } else { Flags::NONE };
+    let canary = if domain == "canary" {
+        Flags::CANARY
+    } else {
+        Flags::NONE
+    };
     Record {
         key: None,
         value: Bytes::from(format!(r#"{head}}},"n":12345678901234567890}}"#)),
@@ -156,7 +178,10 @@ pub(super) fn topic_request(topic: &str, partitions: u32) -> TopicRequest {
 }
 
 pub(super) fn selection(filters: &[&str]) -> Selection {
-    let filters: Vec<_> = filters.iter().map(|text| Filter::parse_query(text).unwrap()).collect();
+    let filters: Vec<_> = filters
+        .iter()
+        .map(|text| Filter::parse_query(text).unwrap())
+        .collect();
     Selection::new(SelectionSpec {
         filter: (!filters.is_empty()).then(|| Filter::all(filters)),
         projection: None,
@@ -223,7 +248,9 @@ impl Reader {
     pub(super) async fn chunk(&mut self) -> Option<Result<Bytes, SessionAborted>> {
         let frame = std::future::poll_fn(|context| Pin::new(&mut self.body).poll_frame(context));
         let hour = Duration::from_secs(3600);
-        let frame = tokio::time::timeout(hour, frame).await.expect("a chunk or the end")?;
+        let frame = tokio::time::timeout(hour, frame)
+            .await
+            .expect("a chunk or the end")?;
         Some(frame.map(|frame| frame.into_data().unwrap()))
     }
 
@@ -240,13 +267,17 @@ impl Reader {
     /// most tests, of paused time).
     pub(super) async fn event(&mut self) -> Option<Got> {
         let hour = Duration::from_secs(3600);
-        tokio::time::timeout(hour, self.any_event()).await.expect("an event or the end")
+        tokio::time::timeout(hour, self.any_event())
+            .await
+            .expect("an event or the end")
     }
 
     async fn any_event(&mut self) -> Option<Got> {
         loop {
             match self.decoder.next_item().unwrap() {
-                Some(Item::Event(event)) => return Some(self.got(&event.name, event.id.as_deref(), &event.data)),
+                Some(Item::Event(event)) => {
+                    return Some(self.got(&event.name, event.id.as_deref(), &event.data));
+                }
                 Some(Item::Id(id)) => self.ids.push(id.to_string()),
                 Some(Item::Comment(text)) => self.comments.push(text.to_string()),
                 Some(_) => {}
@@ -261,7 +292,10 @@ impl Reader {
 
     /// The next event, or `None` when there is none for some (paused) time.
     pub(super) async fn event_soon(&mut self) -> Option<Got> {
-        tokio::time::timeout(Duration::from_secs(5), self.event()).await.ok().flatten()
+        tokio::time::timeout(Duration::from_secs(5), self.event())
+            .await
+            .ok()
+            .flatten()
     }
 
     /// Offsets by partition of all events there are at present, in order.
@@ -276,7 +310,9 @@ impl Reader {
     /// All events there are at present, by partition.
     pub(super) async fn by_partition(&mut self, into: &mut BTreeMap<(String, u32), Vec<Got>>) {
         while let Some(got) = self.event_soon().await {
-            into.entry((got.topic.clone(), got.partition)).or_default().push(got);
+            into.entry((got.topic.clone(), got.partition))
+                .or_default()
+                .push(got);
         }
     }
 
@@ -285,7 +321,9 @@ impl Reader {
             let (_, rest) = data.split_once(&format!("\"{key}\":"))?;
             rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
         };
-        let topic = data.split_once("\"topic\":\"").and_then(|(_, rest)| rest.split('"').next());
+        let topic = data
+            .split_once("\"topic\":\"")
+            .and_then(|(_, rest)| rest.split('"').next());
         Got {
             name: name.to_owned(),
             id: id.unwrap_or_default().to_owned(),

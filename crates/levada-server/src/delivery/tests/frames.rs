@@ -89,7 +89,11 @@ async fn idle_responses_stay_alive() {
         for _ in 0..3 {
             assert_eq!(reader.chunk().await.unwrap().unwrap(), beat, "after {first:?}");
         }
-        assert!(start.elapsed() <= 3 * Duration::from_secs(15), "{:?}", start.elapsed());
+        assert!(
+            start.elapsed() <= 3 * Duration::from_secs(15),
+            "{:?}",
+            start.elapsed()
+        );
         rig.append("single", 0, &[event("x", T0)]).await;
         let text = reader.text().await;
         assert!(text.contains(r#""id":"x""#) && text.ends_with('\n'), "{text}");
@@ -105,13 +109,23 @@ async fn events_of_one_append_share_a_write_and_the_next_one_is_not_delayed() {
     rig.append("single", 0, &ten).await;
     let start = Instant::now();
     let chunk = reader.chunk().await.unwrap().unwrap();
-    assert_eq!(String::from_utf8_lossy(&chunk).matches("event: message").count(), 10);
-    assert_eq!(start.elapsed(), Duration::ZERO, "the first write after a pause is at once");
+    assert_eq!(
+        String::from_utf8_lossy(&chunk).matches("event: message").count(),
+        10
+    );
+    assert_eq!(
+        start.elapsed(),
+        Duration::ZERO,
+        "the first write after a pause is at once"
+    );
     // Those that follow closely wait for each other.
     rig.append("single", 0, &ten[..1]).await;
     rig.append("single", 0, &ten[..1]).await;
     let chunk = reader.chunk().await.unwrap().unwrap();
-    assert_eq!(String::from_utf8_lossy(&chunk).matches("event: message").count(), 2);
+    assert_eq!(
+        String::from_utf8_lossy(&chunk).matches("event: message").count(),
+        2
+    );
     assert!(start.elapsed() <= limits::FLUSH_EVERY + Duration::from_millis(1));
 }
 
@@ -122,16 +136,23 @@ async fn a_filtered_reader_learns_its_position_from_the_heartbeat() {
     asked.selection = selection(&["meta.domain:de.wikipedia.org"]);
     let mut reader = rig.open(asked).await;
     reader.text().await;
-    rig.append("eqiad.a", 0, &[event("no", T0), event("no", T0)]).await;
+    rig.append("eqiad.a", 0, &[event("no", T0), event("no", T0)])
+        .await;
     let beat = reader.chunk().await.unwrap().unwrap();
     assert_eq!(
         beat,
         "id: [{\"topic\":\"eqiad.a\",\"partition\":0,\"offset\":-1,\"at\":\"00ab12ef:5\"}]\n\n"
     );
     assert_eq!(reader.chunk().await.unwrap().unwrap(), ":\n\n", "told once");
-    rig.append("eqiad.a", 0, &[event_of("de.wikipedia.org", "yes", T0)]).await;
+    rig.append("eqiad.a", 0, &[event_of("de.wikipedia.org", "yes", T0)])
+        .await;
     assert_eq!(reader.event_soon().await.unwrap().offset, 5);
     assert_eq!((rig.stat("filtered"), rig.stat("deliveries")), (2, 1));
+    assert_eq!(
+        reader.chunk().await.unwrap().unwrap(),
+        ":\n\n",
+        "the event has told it"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -145,7 +166,8 @@ async fn canaries_are_dropped_when_asked_and_the_cursor_goes_on() {
     let mut some = rig.open(asked).await;
     all.text().await;
     some.text().await;
-    rig.append("eqiad.a", 0, &[canary, foreign_canary, event("e", T0)]).await;
+    rig.append("eqiad.a", 0, &[canary, foreign_canary, event("e", T0)])
+        .await;
     assert_eq!(all.offsets().await, [3, 4, 5]);
     let got = some.event_soon().await.unwrap();
     assert_eq!(got.offset, 5);
@@ -157,11 +179,20 @@ async fn what_is_no_event_is_left_out_and_counted() {
     let rig = Rig::of_the_contract().await;
     let mut reader = rig.open(request(&["single"])).await;
     reader.text().await;
-    let records = [foreign("null"), foreign("not json"), foreign(""), foreign(r#"{"a":1}"#), foreign("[1]")];
+    let records = [
+        foreign("null"),
+        foreign("not json"),
+        foreign(""),
+        foreign(r#"{"a":1}"#),
+        foreign("[1]"),
+    ];
     rig.append("single", 0, &records).await;
     rig.append("single", 0, &[event("later", T0)]).await;
     let bare = reader.event_soon().await.unwrap();
-    assert_eq!(bare.data, r#"{"a":1,"meta":{"topic":"single","partition":0,"offset":3}}"#);
+    assert_eq!(
+        bare.data,
+        r#"{"a":1,"meta":{"topic":"single","partition":0,"offset":3}}"#
+    );
     assert_eq!(reader.event_soon().await.unwrap().offset, 5);
     assert_eq!(rig.stat("skipped"), 4);
 }
@@ -177,7 +208,11 @@ async fn a_session_ends_with_its_cursor_when_it_is_old_or_the_server_stops() {
     let start = Instant::now();
     assert_eq!(old.chunk().await.unwrap().unwrap(), cursor);
     assert!(old.chunk().await.is_none());
-    assert!((2..=5).contains(&start.elapsed().as_secs()), "{:?}", start.elapsed());
+    assert!(
+        (2..=5).contains(&start.elapsed().as_secs()),
+        "{:?}",
+        start.elapsed()
+    );
 
     let mut live = rig.open(request(&["eqiad.a"])).await;
     live.text().await;
@@ -193,7 +228,10 @@ async fn a_session_ends_with_its_cursor_when_it_is_old_or_the_server_stops() {
     assert!(rig.try_open(request(&["eqiad.a"])).await.is_err());
     drop((old, live, past));
     rig.delivery.drained().await;
-    assert_eq!((rig.stat("sessions_open"), rig.stat("channels"), rig.stat("tails")), (0, 0, 0));
+    assert_eq!(
+        (rig.stat("sessions_open"), rig.stat("channels"), rig.stat("tails")),
+        (0, 0, 0)
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -255,7 +293,10 @@ async fn errors_are_told_in_the_stream_where_the_format_can() {
                     assert_eq!(end, None);
                 }
                 Format::Ndjson if api == Api::EventStreams => {
-                    assert!(text.contains("{\"message\":\"") && text.ends_with("}\n"), "{text}");
+                    assert!(
+                        text.contains("{\"message\":\"") && text.ends_with("}\n"),
+                        "{text}"
+                    );
                     assert_eq!(end, None);
                 }
                 Format::Ndjson => assert!(end.is_some(), "{text}"),

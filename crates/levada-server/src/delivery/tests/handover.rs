@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use levada_event::{Record, Start};
-use levada_log::Log;
-use levada_log::memory::MemoryOptions;
+use levada_log::embedded::{Embedded, EmbeddedOptions};
+use levada_log::memory::{Memory, MemoryOptions};
+use levada_log::{Durability, Log};
 use proptest::prelude::*;
 
 use super::super::{From, Options, Request};
@@ -18,7 +19,11 @@ const PARTITIONS: u32 = 3;
 #[derive(Debug, Clone)]
 enum Step {
     /// So many events of this size come to a partition.
-    Append { partition: u32, count: usize, size: usize },
+    Append {
+        partition: u32,
+        count: usize,
+        size: usize,
+    },
     /// A session opens.
     Open { from_start: bool, filtered: bool },
     /// A session takes some chunks, if they come without waiting.
@@ -83,7 +88,11 @@ async fn run(steps: Vec<Step>, ring_bytes: usize) -> Result<(), TestCaseError> {
     let mut all: Vec<Vec<(u64, bool)>> = vec![Vec::new(); PARTITIONS as usize];
     for step in steps {
         match step {
-            Step::Append { partition, count, size } => {
+            Step::Append {
+                partition,
+                count,
+                size,
+            } => {
                 for i in 0..count {
                     let wanted = (size + i) % 3 == 0;
                     let offset = rig.append("t", partition, &[padded(size, wanted)]).await;
@@ -91,7 +100,11 @@ async fn run(steps: Vec<Step>, ring_bytes: usize) -> Result<(), TestCaseError> {
                 }
             }
             Step::Open { from_start, filtered } => {
-                let start = if from_start { Start::Earliest } else { Start::Latest };
+                let start = if from_start {
+                    Start::Earliest
+                } else {
+                    Start::Latest
+                };
                 let mut from = Vec::new();
                 for partition in 0..PARTITIONS {
                     let bounds = rig.log.bounds(&tp("t", partition)).await.unwrap();
@@ -107,9 +120,13 @@ async fn run(steps: Vec<Step>, ring_bytes: usize) -> Result<(), TestCaseError> {
             }
             Step::Take { session, chunks } => {
                 let count = sessions.len().max(1);
-                let Some(session) = sessions.get_mut(session % count) else { continue };
+                let Some(session) = sessions.get_mut(session % count) else {
+                    continue;
+                };
                 for _ in 0..chunks {
-                    let Some(event) = futures_util::FutureExt::now_or_never(session.reader.event()) else { break };
+                    let Some(event) = futures_util::FutureExt::now_or_never(session.reader.event()) else {
+                        break;
+                    };
                     let event = event.ok_or_else(|| TestCaseError::fail("the session ended"))?;
                     session.note(event);
                 }
@@ -121,7 +138,9 @@ async fn run(steps: Vec<Step>, ring_bytes: usize) -> Result<(), TestCaseError> {
             }
             Step::Reconnect { session } => {
                 let count = sessions.len().max(1);
-                let Some(session) = sessions.get_mut(session % count) else { continue };
+                let Some(session) = sessions.get_mut(session % count) else {
+                    continue;
+                };
                 if let Some(id) = &session.last_id {
                     session.reader = rig.open(asked(last_event_id(id), session.filtered)).await;
                 }
@@ -166,19 +185,40 @@ proptest! {
 /// The same with real threads: writers, readers of all kinds and reconnects at once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn threads_do_not_change_that() {
+    let log = Arc::new(Memory::new(MemoryOptions {
+        id: LOG_ID.into(),
+        ..MemoryOptions::default()
+    }));
+    storm(log).await;
+}
+
+/// And on the embedded engine, with its files and its own threads.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn nor_does_the_embedded_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut options = EmbeddedOptions::new(dir.path());
+    options.durability = Durability::Os;
+    // Segments so small and so little memory that most of the past is read from files.
+    options.segment_bytes = 64 * 1024;
+    options.hot_bytes = 16 * 1024;
+    storm(Embedded::open(options).unwrap()).await;
+}
+
+async fn storm<L: Log>(log: Arc<L>) {
     const EVENTS: u64 = 400;
     let options = Options {
         ring_bytes: 3000,
         ..Options::default()
     };
-    let rig = Arc::new(Rig::with(options, MemoryOptions::default()));
-    rig.log.create(&spec("t", PARTITIONS));
+    let rig = Arc::new(Rig::on(log, options));
+    rig.log.topic(&spec("t", PARTITIONS)).await.unwrap();
     let mut tasks = Vec::new();
     for partition in 0..PARTITIONS {
         let rig = rig.clone();
         tasks.push(tokio::spawn(async move {
             for i in 0..EVENTS {
-                rig.append("t", partition, &[padded((i % 50) as usize, i % 3 == 0)]).await;
+                rig.append("t", partition, &[padded((i % 50) as usize, i % 3 == 0)])
+                    .await;
                 if i % 7 == 0 {
                     tokio::task::yield_now().await;
                 }
@@ -196,7 +236,10 @@ async fn threads_do_not_change_that() {
                 let got = session.event().await.unwrap();
                 assert_eq!(got.name, "message");
                 let list = seen.entry(got.partition).or_default();
-                assert!(list.last().is_none_or(|last| *last < got.offset), "{got:?} after {list:?}");
+                assert!(
+                    list.last().is_none_or(|last| *last < got.offset),
+                    "{got:?} after {list:?}"
+                );
                 list.push(got.offset);
                 if reader % 3 == 0 && count % 97 == 96 {
                     session = rig.open(asked(last_event_id(&got.id), filtered)).await;
@@ -208,11 +251,17 @@ async fn threads_do_not_change_that() {
                 }
             }
             assert_eq!(seen.values().map(|list| list.len() as u64).sum::<u64>(), wanted);
-            assert!(seen.values().all(|list| list.len() as u64 == wanted / u64::from(PARTITIONS)));
+            assert!(
+                seen.values()
+                    .all(|list| list.len() as u64 == wanted / u64::from(PARTITIONS))
+            );
         }));
     }
     for task in tasks {
         let minute = std::time::Duration::from_secs(60);
-        tokio::time::timeout(minute, task).await.expect("nobody waits for ever").unwrap();
+        tokio::time::timeout(minute, task)
+            .await
+            .expect("nobody waits for ever")
+            .unwrap();
     }
 }

@@ -124,7 +124,12 @@ async fn ids_keep_the_time_of_a_quiet_partition_over_a_reconnect() {
     assert_eq!(reader.offsets().await.len(), 4);
     rig.append("eqiad.a", 0, &[event("live", T0)]).await;
     let live = reader.event_soon().await.unwrap();
-    assert!(live.id.contains(r#"{"topic":"codfw.a","partition":0,"timestamp":1500000000078,"at":"00ab12ef:1"}"#), "{}", live.id);
+    assert!(
+        live.id
+            .contains(r#"{"topic":"codfw.a","partition":0,"timestamp":1500000000078,"at":"00ab12ef:1"}"#),
+        "{}",
+        live.id
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -134,7 +139,10 @@ async fn latest_is_a_place_and_loses_nothing_before_the_first_poll() {
     // The response has not begun, and yet these belong to it.
     rig.append("eqiad.a", 0, &[event("x", T0)]).await;
     rig.append("codfw.a", 0, &[event("y", T0)]).await;
-    let mut got = vec![reader.event_soon().await.unwrap(), reader.event_soon().await.unwrap()];
+    let mut got = vec![
+        reader.event_soon().await.unwrap(),
+        reader.event_soon().await.unwrap(),
+    ];
     got.sort_by(|a, b| a.topic.cmp(&b.topic));
     assert_eq!((got[0].offset, got[1].offset), (0, 3));
 }
@@ -143,7 +151,9 @@ async fn latest_is_a_place_and_loses_nothing_before_the_first_poll() {
 async fn foreign_topics_are_refused_with_the_list() {
     let rig = Rig::of_the_contract().await;
     let mut asked = request(&["eqiad.a", "codfw.a"]);
-    asked.from = last_event_id(r#"[{"topic":"eqiad.b","partition":0,"offset":0},"x",{"topic":"eqiad.a","partition":0,"offset":0}]"#);
+    asked.from = last_event_id(
+        r#"[{"topic":"eqiad.b","partition":0,"offset":0},"x",{"topic":"eqiad.a","partition":0,"offset":0}]"#,
+    );
     let error = rig.try_open(asked).await.unwrap_err();
     assert_eq!(error.code(), ErrorCode::TopicNotAvailable);
     assert_eq!(
@@ -161,7 +171,10 @@ async fn a_partition_that_does_not_exist_is_silence() {
         r#"{"topic":"eqiad.a","partition":-3,"offset":0}"#,
     ] {
         let mut asked = request(&["eqiad.a"]);
-        asked.from = last_event_id(&format!("[{element},{}]", r#"{"topic":"codfw.a","partition":0,"offset":-1}"#));
+        asked.from = last_event_id(&format!(
+            "[{element},{}]",
+            r#"{"topic":"codfw.a","partition":0,"offset":-1}"#
+        ));
         asked.topics.push(topic_request("codfw.a", 1));
         let mut reader = rig.open(asked).await;
         assert_eq!(reader.text().await, ":ok\n\n");
@@ -203,7 +216,12 @@ async fn a_position_that_is_gone_is_told_and_replaced_by_the_nearest() {
             Some("eqiad.a/0;foreign_log;5;2"),
             Some(r#"gap {"topic":"eqiad.a","partition":0,"reason":"foreign_log","asked":5,"resumed":2}"#),
         ),
-        (r#"[{"topic":"eqiad.a","partition":0,"offset":2}]"#, vec![2], None, None),
+        (
+            r#"[{"topic":"eqiad.a","partition":0,"offset":2}]"#,
+            vec![2],
+            None,
+            None,
+        ),
     ] {
         let before = rig.stat("gaps");
         let mut asked = request(&["eqiad.a"]);
@@ -211,7 +229,14 @@ async fn a_position_that_is_gone_is_told_and_replaced_by_the_nearest() {
         let mut reader = rig.open(asked).await;
         assert_eq!(reader.header.as_deref(), header, "{cursor}");
         assert_eq!(reader.offsets().await, want, "{cursor}");
-        assert_eq!(reader.comments.iter().find(|c| c.starts_with("gap")).map(String::as_str), comment);
+        assert_eq!(
+            reader
+                .comments
+                .iter()
+                .find(|c| c.starts_with("gap"))
+                .map(String::as_str),
+            comment
+        );
         assert_eq!(rig.stat("gaps") - before, i64::from(header.is_some()));
     }
 }
@@ -274,7 +299,10 @@ async fn named_partitions_start_there_and_the_rest_elsewhere() {
     let mut reader = rig.open(asked).await;
     let mut got = Default::default();
     reader.by_partition(&mut got).await;
-    let offsets: Vec<Vec<u64>> = got.values().map(|list| list.iter().map(|g| g.offset).collect()).collect();
+    let offsets: Vec<Vec<u64>> = got
+        .values()
+        .map(|list| list.iter().map(|g| g.offset).collect())
+        .collect();
     assert_eq!(offsets, [vec![1, 2], vec![2]]);
     rig.append("articles", 2, &[event("live", T0)]).await;
     rig.append("articles", 3, &[event("not asked for", T0)]).await;
@@ -313,11 +341,17 @@ async fn too_many_of_anything_is_refused_before_the_first_byte() {
     let mut second = rig.open(request(&["a"])).await;
     second.text().await;
     assert_eq!((rig.stat("channels"), rig.stat("tails")), (1, 1));
-    assert_eq!(rig.try_open(request(&["b"])).await.unwrap_err(), OpenError::TooManyChannels);
+    assert_eq!(
+        rig.try_open(request(&["b"])).await.unwrap_err(),
+        OpenError::TooManyChannels
+    );
     drop((first, second));
     rig.open(request(&["b"])).await;
 
     let mut wide = request(&[]);
     wide.topics = (0..3).map(|i| topic_request(&format!("w{i}"), 1000)).collect();
-    assert_eq!(rig.try_open(wide).await.unwrap_err(), OpenError::TooManyPartitions);
+    assert_eq!(
+        rig.try_open(wide).await.unwrap_err(),
+        OpenError::TooManyPartitions
+    );
 }

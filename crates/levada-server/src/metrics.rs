@@ -1,6 +1,7 @@
 //! Metrics in Prometheus' text format: counters of the code through the `metrics` facade, and the
 //! plain numbers that delivery and the log keep themselves.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 use std::sync::{Arc, OnceLock};
 
@@ -14,7 +15,7 @@ use crate::delivery::Delivery;
 #[derive(Debug, Clone)]
 pub(crate) struct Sample {
     /// Full metric name.
-    pub(crate) name: &'static str,
+    pub(crate) name: Cow<'static, str>,
     /// Labels as they stand between the braces, or nothing.
     pub(crate) labels: String,
     /// Whether it only grows.
@@ -49,7 +50,8 @@ impl Metrics {
             handle.run_upkeep();
             let mut text = handle.render();
             let delivery = delivery.stats().snapshot().into_iter().map(|(name, counter, value)| {
-                Sample { name, labels: String::new(), counter, value: value as f64 }
+                let name = format!("levada_delivery_{name}{}", if counter { "_total" } else { "" });
+                Sample { name: name.into(), labels: String::new(), counter, value: value as f64 }
             });
             push(&mut text, delivery.collect());
             push(&mut text, log());
@@ -65,7 +67,7 @@ const PARTITIONS_MAX: usize = 2000;
 pub(crate) fn log_source(log: Arc<Embedded>) -> Source {
     Box::new(move || {
         let stats = log.stats();
-        let sum = |name, counter, value: u64| Sample { name, labels: String::new(), counter, value: value as f64 };
+        let sum = |name: &'static str, counter, value: u64| Sample { name: name.into(), labels: String::new(), counter, value: value as f64 };
         let mut samples = vec![
             sum("levada_log_records_appended_total", true, stats.records),
             sum("levada_log_blocks_written_total", true, stats.blocks),
@@ -80,19 +82,19 @@ pub(crate) fn log_source(log: Arc<Embedded>) -> Source {
             below += count;
             let bound = SYNC_BUCKETS_MICROS.get(at).map_or("+Inf".into(), |micros| (*micros as f64 / 1e6).to_string());
             let labels = format!("le=\"{bound}\"");
-            samples.push(Sample { name: "levada_log_sync_seconds_bucket", labels, counter: true, value: below as f64 });
+            samples.push(Sample { name: "levada_log_sync_seconds_bucket".into(), labels, counter: true, value: below as f64 });
         }
         let seconds = stats.syncs.micros as f64 / 1e6;
-        samples.push(Sample { name: "levada_log_sync_seconds_sum", labels: String::new(), counter: true, value: seconds });
+        samples.push(Sample { name: "levada_log_sync_seconds_sum".into(), labels: String::new(), counter: true, value: seconds });
         samples.push(sum("levada_log_sync_seconds_count", true, stats.syncs.count));
         if stats.partitions.len() > PARTITIONS_MAX {
             return samples;
         }
-        let mut each = |name, value: &dyn Fn(&levada_log::embedded::PartitionStats) -> Option<f64>| {
+        let mut each = |name: &'static str, value: &dyn Fn(&levada_log::embedded::PartitionStats) -> Option<f64>| {
             for partition in &stats.partitions {
                 let Some(value) = value(partition) else { continue };
                 let labels = format!("topic=\"{}\",partition=\"{}\"", partition.of.topic, partition.of.partition);
-                samples.push(Sample { name, labels, counter: false, value });
+                samples.push(Sample { name: name.into(), labels, counter: false, value });
             }
         };
         each("levada_log_partition_bytes", &|p| Some(p.bytes as f64));
@@ -106,10 +108,10 @@ pub(crate) fn log_source(log: Arc<Embedded>) -> Source {
 }
 
 fn push(text: &mut String, samples: Vec<Sample>) {
-    let mut last = "";
+    let mut last = Cow::Borrowed("");
     for sample in samples {
         if sample.name != last {
-            last = sample.name;
+            last = sample.name.clone();
             let kind = if sample.counter { "counter" } else { "gauge" };
             let _ = writeln!(text, "# TYPE {last} {kind}");
         }
@@ -124,7 +126,7 @@ mod tests {
 
     #[test]
     fn samples_of_one_name_share_a_type_line() {
-        let sample = |labels: &str, value| Sample { name: "levada_x", labels: labels.into(), counter: false, value };
+        let sample = |labels: &str, value| Sample { name: "levada_x".into(), labels: labels.into(), counter: false, value };
         let mut text = String::new();
         push(&mut text, vec![sample("topic=\"a\"", 1.0), sample("topic=\"b\"", 2.5)]);
         assert_eq!(text, "# TYPE levada_x gauge\nlevada_x{topic=\"a\"} 1\nlevada_x{topic=\"b\"} 2.5\n");

@@ -5,6 +5,10 @@ mod cli;
 #[cfg(test)]
 mod client;
 #[cfg(test)]
+mod kill;
+#[cfg(test)]
+mod real_data;
+#[cfg(test)]
 mod scenario;
 #[cfg(test)]
 mod scripted;

@@ -1,0 +1,65 @@
+//! Real recorded events against the real schemas and the real stream configuration.
+
+use std::collections::BTreeMap;
+
+use crate::client;
+use crate::server::{Site, shared};
+
+/// Recorded files; the hand-made samples are left out.
+const FILES: [&str; 4] =
+    ["recentchange.ndjson", "revision-create.ndjson", "revision-score.ndjson", "page-create.ndjson"];
+
+/// Events per request, as EventBus sends them.
+const BATCH: usize = 100;
+
+#[test]
+fn recorded_events_are_accepted_and_come_back_with_their_text() {
+    let Some(shared) = shared() else {
+        println!("skipped {} files of recorded events: no reference data", FILES.len());
+        return;
+    };
+    let at = shared.display();
+    let site = Site::new(&format!(
+        "[catalog]\nstream_config = [\"{at}/streamconfig/production.json\"]\nwiki = \"metawiki\"\n\
+         schema_base_uris = [\"{at}/schemas/primary/jsonschema/\", \"{at}/schemas/secondary/jsonschema/\"]\n\
+         [intake]\ntopic_prefix = \"eqiad.\"\n[log]\ndurability = \"os\"\n"
+    ));
+    let server = site.start();
+    let mut sent: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for file in FILES {
+        let text = std::fs::read_to_string(shared.join("events").join(file)).unwrap();
+        let lines: Vec<&str> = text.lines().filter(|line| !line.is_empty()).collect();
+        for batch in lines.chunks(BATCH) {
+            let response = client::post(server.address, &format!("[{}]", batch.join(",")));
+            let (status, reason) = (response.status, response.reason.clone());
+            assert_eq!(status, 201, "{file}: {reason} {}", response.text());
+        }
+        for line in lines {
+            let event: serde_json::Value = serde_json::from_str(line).unwrap();
+            sent.entry(event["meta"]["stream"].as_str().unwrap().to_owned()).or_default().push(line.to_owned());
+        }
+    }
+    let total: usize = sent.values().map(Vec::len).sum();
+    println!("{total} recorded events in {} streams", sent.len());
+    for (stream, lines) in &sent {
+        let target = format!("/v2/stream/{stream}?since=1970-01-01");
+        let mut reader = client::get(server.address, &target).stream();
+        for (number, line) in lines.iter().enumerate() {
+            let frame = reader.event();
+            let data = frame.field("data").unwrap();
+            let event = frame.event();
+            assert_eq!(event["meta"]["topic"], format!("eqiad.{stream}"));
+            assert_eq!(event["meta"]["offset"], number);
+            assert_eq!(without_place(data), without_place(line), "{stream} {number}");
+        }
+    }
+}
+
+/// The text without the topic, partition and offset that its `meta` ends with.
+fn without_place(text: &str) -> String {
+    let meta = text.find("\"meta\":").unwrap();
+    let end = meta + text[meta..].find('}').unwrap();
+    let inner = &text[meta..end];
+    let cut = inner.find(",\"topic\":").map_or(end, |at| meta + at);
+    format!("{}{}", &text[..cut], &text[end..])
+}

@@ -130,7 +130,7 @@ impl Schema {
     /// # Errors
     /// [`Violations`] in the order and words of ajv 6 with `allErrors`.
     pub fn validate(&self, event: json::Value<'_>) -> Result<(), Violations> {
-        let node = node::TextNode::Value(event);
+        let node = node::TextNode(event);
         if self.validator.is_valid(node) {
             return Ok(());
         }

@@ -32,7 +32,35 @@ pub(super) fn checks(compat: &Compat) -> [(&'static str, Check); 10] {
 }
 
 fn date_time(text: &str) -> bool {
+    if let Some(known) = usual_date_time(text.as_bytes()) {
+        return known;
+    }
     lax_date_time(text) && Timestamp::parse_iso(text).is_some()
+}
+
+/// The verdict on a text of the usual spelling, `YYYY-MM-DDThh:mm:ss[.fraction]Z`; `None` for others.
+#[inline]
+fn usual_date_time(text: &[u8]) -> Option<bool> {
+    let (last, text) = text.split_last()?;
+    let (head, fraction) = text.split_first_chunk::<19>()?;
+    let marks = head[4] == b'-' && head[7] == b'-' && head[10] == b'T' && head[13] == b':' && head[16] == b':';
+    if *last != b'Z' || !marks {
+        return None;
+    }
+    let two = |at: usize| {
+        let (tens, ones) = (head[at].wrapping_sub(b'0'), head[at + 1].wrapping_sub(b'0'));
+        if tens > 9 || ones > 9 { u8::MAX } else { tens * 10 + ones }
+    };
+    let (month, day) = (two(5), two(8));
+    let (first, second) = (two(0), two(2));
+    let fraction = match fraction.split_first() {
+        None => true,
+        Some((b'.', digits)) => !digits.is_empty() && digits.iter().all(u8::is_ascii_digit),
+        Some(_) => false,
+    };
+    // Days that some years lack, leap seconds and faults are for the thorough way.
+    let usual = first < 100 && second < 100 && matches!(month, 1..=12) && matches!(day, 1..=28);
+    (usual && fraction && two(11) < 24 && two(14) < 60 && two(17) < 60).then_some(true)
 }
 
 fn date(text: &str) -> bool {

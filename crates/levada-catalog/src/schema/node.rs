@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use jsonschema::JsonType;
 use jsonschema::json::{Array, Json, JsonNumber, Node, NodeIdentity, Object, cmp};
 use jsonschema_value::LazyInstance;
-use levada_event::json::{Entries, Items, Kind, Value};
+use levada_event::json::{self, Document, Entries, Items, Kind, Value};
 use serde_json::Number;
 
 use crate::text;
@@ -14,17 +14,14 @@ use crate::text;
 /// Marks validators of this representation.
 pub(super) struct Text;
 
-/// A value of an event, or the name of a property that `propertyNames` looks at.
+/// A value of an event.
 #[derive(Clone, Copy)]
-pub(super) enum TextNode<'a> {
-    Value(Value<'a>),
-    Name(&'a str),
-}
+pub(super) struct TextNode<'a>(pub(super) Value<'a>);
 
 impl Json for Text {
     type Node<'a> = TextNode<'a>;
     type PreparedKey = Box<str>;
-    type StringBuffer = ();
+    type StringBuffer = Vec<u8>;
 
     // Looking a name up means walking over the entries before it; one walk for all names is cheaper.
     const KEYS_PER_LOOKUP: usize = 16;
@@ -33,18 +30,22 @@ impl Json for Text {
         key.into()
     }
 
-    fn with_string_node<T>(_: &mut (), string: &str, f: impl FnOnce(TextNode<'_>) -> T) -> T {
-        f(TextNode::Name(string))
+    /// Names of properties become texts of their own: `propertyNames` is rare, and the common node
+    /// stays as small as a value is.
+    fn with_string_node<T>(buffer: &mut Vec<u8>, string: &str, f: impl FnOnce(TextNode<'_>) -> T) -> T {
+        buffer.clear();
+        json::write_string(buffer, string);
+        match Document::parse(buffer) {
+            Ok(document) => f(TextNode(document.root())),
+            // A string written as JSON is JSON, unless it has a gigabyte; then it is one too long.
+            Err(_) => f(TextNode(null().root())),
+        }
     }
 }
 
-impl<'a> TextNode<'a> {
-    fn kind(&self) -> Kind {
-        match self {
-            Self::Value(value) => value.kind(),
-            Self::Name(_) => Kind::String,
-        }
-    }
+/// A document of nothing.
+fn null() -> Document<'static> {
+    Document::parse(b"null").expect("null is JSON")
 }
 
 impl<'a> Node<'a, Text> for TextNode<'a> {
@@ -52,55 +53,49 @@ impl<'a> Node<'a, Text> for TextNode<'a> {
     type Array = Elements<'a>;
     type Number = Digits<'a>;
 
+    #[inline]
     fn as_object(&self) -> Option<Members<'a>> {
-        match self {
-            Self::Value(value) if value.kind() == Kind::Object => Some(Members(*value)),
-            _ => None,
-        }
+        if self.0.kind() == Kind::Object { Some(Members(self.0)) } else { None }
     }
 
+    #[inline]
     fn as_array(&self) -> Option<Elements<'a>> {
-        match self {
-            Self::Value(value) if value.kind() == Kind::Array => Some(Elements(*value)),
-            _ => None,
-        }
+        if self.0.kind() == Kind::Array { Some(Elements(self.0)) } else { None }
     }
 
+    #[inline]
     fn as_string(&self) -> Option<Cow<'a, str>> {
-        match self {
-            Self::Value(value) => value.as_str(),
-            Self::Name(name) => Some(Cow::Borrowed(name)),
-        }
+        self.0.as_str()
     }
 
+    #[inline]
     fn as_number(&self) -> Option<Digits<'a>> {
-        match self {
-            Self::Value(value) => value.as_number().map(Digits),
-            Self::Name(_) => None,
-        }
+        self.0.as_number().map(Digits)
     }
 
+    #[inline]
     fn as_boolean(&self) -> Option<bool> {
-        match self {
-            Self::Value(value) => value.as_bool(),
-            Self::Name(_) => None,
-        }
+        self.0.as_bool()
     }
 
+    #[inline]
     fn is_null(&self) -> bool {
-        self.kind() == Kind::Null
+        self.0.kind() == Kind::Null
     }
 
+    #[inline]
     fn is_number(&self) -> bool {
-        self.kind() == Kind::Number
+        self.0.kind() == Kind::Number
     }
 
+    #[inline]
     fn is_string(&self) -> bool {
-        self.kind() == Kind::String
+        self.0.kind() == Kind::String
     }
 
+    #[inline]
     fn json_type(&self) -> JsonType {
-        match self.kind() {
+        match self.0.kind() {
             Kind::Null => JsonType::Null,
             Kind::Bool => JsonType::Boolean,
             Kind::Number => JsonType::Number,
@@ -110,74 +105,46 @@ impl<'a> Node<'a, Text> for TextNode<'a> {
         }
     }
 
+    #[inline]
     fn string_length(&self) -> Option<u64> {
-        self.as_string().map(|string| {
+        self.0.as_str().map(|string| {
             // ASCII needs no counting, and most strings are.
-            let length = if string.is_ascii() {
-                string.len()
-            } else {
-                string.chars().count()
-            };
+            let length = if string.is_ascii() { string.len() } else { string.chars().count() };
             length as u64
         })
     }
 
     fn equals_value(&self, expected: &serde_json::Value) -> bool {
-        match (self, expected) {
-            (Self::Name(name), expected) => expected == name,
-            (Self::Value(value), serde_json::Value::String(expected)) => value.is_str(expected),
-            (Self::Value(value), serde_json::Value::Null) => value.kind() == Kind::Null,
-            (Self::Value(value), serde_json::Value::Bool(expected)) => value.as_bool() == Some(*expected),
-            (Self::Value(value), serde_json::Value::Number(expected)) => value
-                .as_number()
-                .is_some_and(|digits| cmp::equal_numbers(&Digits(digits), expected)),
-            (Self::Value(value), expected) => {
-                matches!(value.kind(), Kind::Array | Kind::Object) && cmp::equal(&self.to_value(), expected)
+        match expected {
+            serde_json::Value::String(expected) => self.0.is_str(expected),
+            serde_json::Value::Null => self.is_null(),
+            serde_json::Value::Bool(expected) => self.0.as_bool() == Some(*expected),
+            serde_json::Value::Number(expected) => {
+                self.as_number().is_some_and(|digits| cmp::equal_numbers(&digits, expected))
             }
+            _ => matches!(self.0.kind(), Kind::Array | Kind::Object) && cmp::equal(&self.to_value(), expected),
         }
     }
 
     fn to_value(&self) -> Cow<'a, serde_json::Value> {
-        Cow::Owned(match self {
-            Self::Value(value) => rebuild(*value),
-            Self::Name(name) => (*name).into(),
-        })
+        Cow::Owned(rebuild(self.0))
     }
 
     fn lazy_value(&self) -> LazyInstance<'a> {
-        let (text, tag) = match self {
-            Self::Value(value) => (value.raw(), TAG_VALUE),
-            Self::Name(name) => (*name, TAG_NAME),
-        };
-        LazyInstance::Deferred {
-            bytes: text.as_bytes(),
-            tag,
-            make,
-            cell: std::sync::OnceLock::new(),
-        }
+        let bytes = self.0.raw().as_bytes();
+        LazyInstance::Deferred { bytes, tag: 0, make, cell: std::sync::OnceLock::new() }
     }
 
+    #[inline]
     fn identity(&self) -> Option<NodeIdentity> {
-        match self {
-            Self::Value(value) => {
-                // An event has fewer than 2^32 values: its text is shorter than 4 GiB.
-                Some(NodeIdentity::tagged(value.document(), value.index() as u32))
-            }
-            Self::Name(_) => None,
-        }
+        // A document has fewer than 2^32 values: its text has less than a gigabyte.
+        Some(NodeIdentity::tagged(self.0.document(), self.0.index() as u32))
     }
 }
 
-const TAG_VALUE: u32 = 0;
-const TAG_NAME: u32 = 1;
-
 /// Builds the value of an error from its text, when somebody asks for it.
-fn make(bytes: &[u8], tag: u32) -> serde_json::Value {
-    if tag == TAG_NAME {
-        return String::from_utf8_lossy(bytes).into();
-    }
-    levada_event::json::Document::parse(bytes)
-        .map_or(serde_json::Value::Null, |document| rebuild(document.root()))
+fn make(bytes: &[u8], _: u32) -> serde_json::Value {
+    Document::parse(bytes).map_or(serde_json::Value::Null, |document| rebuild(document.root()))
 }
 
 /// A value as a tree. Numbers beyond the range of a double become the largest one.
@@ -205,14 +172,17 @@ impl<'a> Object<'a, Text> for Members<'a> {
     type MemberName = Cow<'a, str>;
     type MembersIter = MembersIter<'a>;
 
+    #[inline]
     fn len(&self) -> usize {
         self.0.len()
     }
 
+    #[inline]
     fn get(&self, key: &Box<str>) -> Option<TextNode<'a>> {
-        self.0.get(key).map(TextNode::Value)
+        self.0.get(key).map(TextNode)
     }
 
+    #[inline]
     fn members(&self) -> MembersIter<'a> {
         MembersIter(self.0.entries())
     }
@@ -223,9 +193,10 @@ pub(super) struct MembersIter<'a>(Entries<'a>);
 impl<'a> Iterator for MembersIter<'a> {
     type Item = (Cow<'a, str>, TextNode<'a>);
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         let (key, value) = self.0.next()?;
-        Some((key.as_str()?, TextNode::Value(value)))
+        Some((key.as_str()?, TextNode(value)))
     }
 }
 
@@ -236,10 +207,12 @@ impl<'a> Array<'a, Text> for Elements<'a> {
     type Node = TextNode<'a>;
     type ElementsIter = ElementsIter<'a>;
 
+    #[inline]
     fn len(&self) -> usize {
         self.0.len()
     }
 
+    #[inline]
     fn elements(&self) -> ElementsIter<'a> {
         ElementsIter(self.0.items())
     }
@@ -250,8 +223,9 @@ pub(super) struct ElementsIter<'a>(Items<'a>);
 impl<'a> Iterator for ElementsIter<'a> {
     type Item = TextNode<'a>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        self.0.next().map(TextNode::Value)
+        self.0.next().map(TextNode)
     }
 }
 
@@ -259,15 +233,39 @@ impl<'a> Iterator for ElementsIter<'a> {
 #[derive(Clone, Copy)]
 pub(super) struct Digits<'a>(&'a str);
 
+/// The number that digits alone spell.
+#[inline]
+fn whole(digits: &[u8]) -> Option<u64> {
+    // Up to 19 digits fit without looking.
+    if digits.len() > 19 {
+        return std::str::from_utf8(digits).ok()?.parse().ok();
+    }
+    let mut number = 0_u64;
+    for byte in digits {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        number = number * 10 + u64::from(digit);
+    }
+    Some(number)
+}
+
 impl JsonNumber for Digits<'_> {
+    #[inline]
     fn as_u64(&self) -> Option<u64> {
-        self.0.parse().ok()
+        whole(self.0.as_bytes())
     }
 
+    #[inline]
     fn as_i64(&self) -> Option<i64> {
-        self.0.parse().ok()
+        match self.0.strip_prefix('-') {
+            Some(_) => self.0.parse().ok(),
+            None => whole(self.0.as_bytes()).and_then(|number| number.try_into().ok()),
+        }
     }
 
+    #[inline]
     fn as_f64(&self) -> Option<f64> {
         self.0.parse().ok().filter(|number: &f64| number.is_finite())
     }
@@ -289,9 +287,10 @@ impl JsonNumber for Digits<'_> {
         )
     }
 
+    #[inline]
     fn is_integer(&self) -> bool {
         // 1.0 is an integer, and so is 1e400, which no double can hold.
-        !self.0.contains(['.', 'e', 'E'])
+        !self.0.bytes().any(|byte| matches!(byte, b'.' | b'e' | b'E'))
             || match self.as_f64() {
                 Some(number) => number.fract() == 0.0,
                 None => true,

@@ -15,7 +15,7 @@ const THOROUGH_BYTES_MAX: usize = 64 * 1024;
 
 /// What is wrong with an event that is not valid.
 pub(super) fn violations(validator: &Validator<Text>, schema: &Value, event: json::Value<'_>) -> Violations {
-    let node = TextNode::Value(event);
+    let node = TextNode(event);
     let partial = event.end() - event.start() > THOROUGH_BYTES_MAX;
     let errors: Vec<ValidationError<'_>> = if partial {
         validator.validate(node).err().into_iter().collect()

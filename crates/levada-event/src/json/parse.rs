@@ -43,10 +43,13 @@ pub enum JsonErrorKind {
     /// Something follows the value.
     #[error("text after the JSON value")]
     Trailing,
-    /// The text is 4 GiB or longer.
-    #[error("text of 4 GiB or more")]
+    /// The text is 1 GiB or longer.
+    #[error("text of 1 GiB or more")]
     Size,
 }
+
+/// Texts are shorter than this, so that a node's count leaves room for its kind.
+const TEXT_BYTES_MAX: usize = 1 << 30;
 
 /// Where a value lies, and how to step over it. Objects hold key, value, key, value, …
 #[derive(Debug, Clone, Copy)]
@@ -55,38 +58,58 @@ pub(super) struct Node {
     end: u32,
     /// Index of the node behind this value's subtree.
     after: u32,
-    /// Items, entries; for strings 1 if they have escapes.
-    count: u32,
-    kind: Kind,
+    /// Kind in the three lowest bits. Above them items or entries; for strings 1 if they have escapes.
+    facts: u32,
 }
 
+/// Bits of a node's kind.
+const KIND_BITS: u32 = 3;
+
 impl Node {
+    #[inline]
     pub(super) fn kind(&self) -> Kind {
-        self.kind
+        match self.facts & 7 {
+            0 => Kind::Null,
+            1 => Kind::Bool,
+            2 => Kind::Number,
+            3 => Kind::String,
+            4 => Kind::Array,
+            _ => Kind::Object,
+        }
     }
+    #[inline]
     pub(super) fn start(&self) -> usize {
         self.start as usize
     }
+    #[inline]
     pub(super) fn end(&self) -> usize {
         self.end as usize
     }
-    pub(super) fn after(&self) -> usize {
-        self.after as usize
+    #[inline]
+    pub(super) fn after(&self) -> u32 {
+        self.after
     }
+    #[inline]
     pub(super) fn count(&self) -> usize {
-        if self.kind == Kind::String {
+        if self.kind() == Kind::String {
             0
         } else {
-            self.count as usize
+            (self.facts >> KIND_BITS) as usize
         }
     }
-    pub(super) fn escaped(&self) -> bool {
-        self.kind == Kind::String && self.count != 0
+    /// Whether this is a string without escapes, whose characters stand in the text as they are.
+    #[inline]
+    pub(super) fn plain_string(&self) -> bool {
+        self.facts == Kind::String as u32
     }
 }
 
 /// Objects with at most this many entries are searched for duplicate keys pair by pair.
-const PAIRWISE_MAX: usize = 12;
+const PAIRWISE_MAX: usize = 4;
+
+/// Objects with at most this many entries are searched by a table on the stack, larger ones by sorting:
+/// whoever makes keys meet in the table costs only this many comparisons squared.
+const TABLE_MAX: usize = 64;
 
 pub(super) fn utf8(bytes: &[u8]) -> Result<&str, JsonError> {
     let text = simdutf8::compat::from_utf8(bytes).map_err(|e| JsonError {
@@ -111,23 +134,32 @@ const DUPLICATES_MAX: usize = 10_000;
 /// Indexes all values of `text` into `nodes` (which is emptied first), and lists duplicate keys.
 pub(super) fn index(text: &str, mut nodes: Vec<Node>) -> Result<(Vec<Node>, Vec<Duplicate>), JsonError> {
     nodes.clear();
-    if u32::try_from(text.len()).is_err() {
+    if text.len() >= TEXT_BYTES_MAX {
         return Err(JsonError {
             kind: JsonErrorKind::Size,
             at: 0,
         });
     }
-    let open = Vec::with_capacity(16);
     let mut parser = Parser {
         text,
         bytes: text.as_bytes(),
         at: 0,
         nodes,
-        open,
+        open: Vec::with_capacity(16),
+        top: Frame::default(),
         duplicates: Vec::new(),
     };
     parser.run()?;
     Ok((parser.nodes, parser.duplicates))
+}
+
+/// A container that is still open.
+#[derive(Clone, Copy, Default)]
+struct Frame {
+    node: u32,
+    /// Items or entries so far.
+    count: u32,
+    object: bool,
 }
 
 struct Parser<'t> {
@@ -135,111 +167,150 @@ struct Parser<'t> {
     bytes: &'t [u8],
     at: usize,
     nodes: Vec<Node>,
-    /// Indices of the containers that are still open.
-    open: Vec<u32>,
+    /// The innermost open container; means nothing while `open` is empty.
+    top: Frame,
+    /// What `top` was when each open container began.
+    open: Vec<Frame>,
     duplicates: Vec<Duplicate>,
 }
 
 impl Parser<'_> {
     fn run(&mut self) -> Result<(), JsonError> {
         self.space();
-        self.value()?;
-        while let Some(&container) = self.open.last() {
-            self.space();
-            self.step(container as usize)?;
+        loop {
+            if self.value()? {
+                self.top.count = 1;
+                continue;
+            }
+            // Behind a value, or where an empty container ends.
+            loop {
+                if self.open.is_empty() {
+                    self.space();
+                    return if self.at < self.bytes.len() {
+                        self.fail(JsonErrorKind::Trailing)
+                    } else {
+                        Ok(())
+                    };
+                }
+                match self.peek() {
+                    b',' if self.top.count > 0 => {
+                        self.at += 1;
+                        self.space();
+                        if self.top.object {
+                            self.key()?;
+                        }
+                        self.top.count += 1;
+                        break;
+                    }
+                    b'}' if self.top.object => self.close(),
+                    b']' if !self.top.object => self.close(),
+                    b' ' | b'\n' | b'\r' | b'\t' => self.space(),
+                    _ => return self.unexpected(),
+                }
+            }
         }
-        self.space();
-        if self.at < self.bytes.len() {
-            return self.fail(JsonErrorKind::Trailing);
-        }
-        Ok(())
     }
 
-    /// Reads what follows inside the innermost open container.
-    fn step(&mut self, container: usize) -> Result<(), JsonError> {
-        let object = self.nodes[container].kind == Kind::Object;
-        let close = if object { b'}' } else { b']' };
-        match self.bytes.get(self.at) {
-            Some(&byte) if byte == close => {
-                self.at += 1;
-                return self.close(container);
+    /// The next byte; NUL, which no text may have outside of strings, at the end.
+    #[inline]
+    fn peek(&self) -> u8 {
+        self.bytes.get(self.at).copied().unwrap_or(0)
+    }
+
+    /// Reads a scalar, or the beginning of a container; whether the container's first value is next.
+    #[inline]
+    fn value(&mut self) -> Result<bool, JsonError> {
+        match self.peek() {
+            b'"' => self.string()?,
+            b'{' => {
+                self.begin(Kind::Object)?;
+                if self.peek() != b'}' {
+                    self.key()?;
+                    return Ok(true);
+                }
             }
-            Some(b',') if self.nodes[container].count > 0 => {
-                self.at += 1;
-                self.space();
+            b'[' => {
+                self.begin(Kind::Array)?;
+                return Ok(self.peek() != b']');
             }
-            Some(_) if self.nodes[container].count == 0 => {}
+            b'-' | b'0'..=b'9' => self.number()?,
+            b't' => self.word(b"true", Kind::Bool)?,
+            b'f' => self.word(b"false", Kind::Bool)?,
+            b'n' => self.word(b"null", Kind::Null)?,
             _ => return self.unexpected(),
         }
-        if object {
-            self.string()?;
-            self.space();
-            if self.bytes.get(self.at) != Some(&b':') {
-                return self.unexpected();
-            }
-            self.at += 1;
-            self.space();
-        }
-        self.nodes[container].count += 1;
-        self.value()
+        Ok(false)
     }
 
-    fn value(&mut self) -> Result<(), JsonError> {
-        match self.bytes.get(self.at) {
-            Some(b'"') => self.string(),
-            Some(b'{') => self.begin(Kind::Object),
-            Some(b'[') => self.begin(Kind::Array),
-            Some(b'-' | b'0'..=b'9') => self.number(),
-            Some(b't') => self.word("true", Kind::Bool),
-            Some(b'f') => self.word("false", Kind::Bool),
-            Some(b'n') => self.word("null", Kind::Null),
-            _ => self.unexpected(),
+    /// Reads an entry's key and its colon.
+    #[inline]
+    fn key(&mut self) -> Result<(), JsonError> {
+        if self.peek() != b'"' {
+            return self.unexpected();
         }
+        self.string()?;
+        self.space();
+        if self.peek() != b':' {
+            return self.unexpected();
+        }
+        self.at += 1;
+        self.space();
+        Ok(())
     }
 
     fn begin(&mut self, kind: Kind) -> Result<(), JsonError> {
         if self.open.len() == JSON_DEPTH_MAX {
             return self.fail(JsonErrorKind::Depth);
         }
-        self.open.push(self.nodes.len() as u32);
+        self.open.push(self.top);
+        self.top = Frame {
+            node: self.nodes.len() as u32,
+            count: 0,
+            object: kind == Kind::Object,
+        };
         self.push(kind, self.at, 0);
         self.at += 1;
+        self.space();
         Ok(())
     }
 
-    fn close(&mut self, container: usize) -> Result<(), JsonError> {
-        self.open.pop();
+    fn close(&mut self) {
+        self.at += 1;
+        let Frame { node, count, object } = self.top;
         let after = self.nodes.len() as u32;
-        let node = &mut self.nodes[container];
-        node.end = self.at as u32;
-        node.after = after;
-        if node.kind == Kind::Object && node.count > 1 {
-            self.unique(container);
+        let container = &mut self.nodes[node as usize];
+        container.end = self.at as u32;
+        container.after = after;
+        container.facts |= count << KIND_BITS;
+        if object && count > 1 {
+            self.unique(node as usize, count as usize);
         }
-        Ok(())
+        self.top = self.open.pop().unwrap_or_default();
     }
 
+    #[inline]
     fn push(&mut self, kind: Kind, start: usize, count: u32) {
         let after = self.nodes.len() as u32 + 1;
         self.nodes.push(Node {
             start: start as u32,
             end: self.at as u32,
             after,
-            count,
-            kind,
+            facts: kind as u32 | count << KIND_BITS,
         });
     }
 
-    fn word(&mut self, word: &str, kind: Kind) -> Result<(), JsonError> {
+    #[inline]
+    fn word(&mut self, word: &'static [u8], kind: Kind) -> Result<(), JsonError> {
         let start = self.at;
-        for &byte in word.as_bytes() {
-            if self.bytes.get(self.at) != Some(&byte) {
-                return self.unexpected();
-            }
+        if self.bytes[start..].starts_with(word) {
+            self.at += word.len();
+            self.push(kind, start, 0);
+            return Ok(());
+        }
+        while word.get(self.at - start) == self.bytes.get(self.at) {
             self.at += 1;
         }
-        self.push(kind, start, 0);
-        Ok(())
+        self.unexpected()
     }
 
     fn number(&mut self) -> Result<(), JsonError> {
@@ -286,10 +357,9 @@ impl Parser<'_> {
         }
     }
 
+    /// Reads a string whose quote is next.
+    #[inline]
     fn string(&mut self) -> Result<(), JsonError> {
-        if self.bytes.get(self.at) != Some(&b'"') {
-            return self.unexpected();
-        }
         let start = self.at;
         self.at += 1;
         let mut escaped = 0;
@@ -310,6 +380,7 @@ impl Parser<'_> {
         Ok(())
     }
 
+    #[cold]
     fn escape(&mut self) -> Result<(), JsonError> {
         match self.bytes.get(self.at + 1) {
             Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 2,
@@ -329,25 +400,56 @@ impl Parser<'_> {
         Ok(())
     }
 
-    /// Notes the first key that stands twice in an object, comparing keys as characters.
-    fn unique(&mut self, container: usize) {
-        let count = self.nodes[container].count as usize;
-        let mut key = container + 1;
-        let mut small = [0_usize; PAIRWISE_MAX];
+    /// Notes a key that stands twice in an object, comparing keys as characters.
+    fn unique(&mut self, container: usize, count: usize) {
         if count <= PAIRWISE_MAX {
+            let mut keys = [0_usize; PAIRWISE_MAX];
+            let mut key = container + 1;
             for i in 0..count {
-                small[i] = key;
-                if small[..i].iter().any(|&other| self.same_key(other, key)) {
+                keys[i] = key;
+                if keys[..i].iter().any(|&other| self.same_key(other, key)) {
                     return self.duplicate(key);
                 }
-                key = self.nodes[key + 1].after();
+                key = self.nodes[key + 1].after() as usize;
             }
             return;
         }
+        if count > TABLE_MAX || !self.unique_by_table(container, count) {
+            self.unique_by_sorting(container, count);
+        }
+    }
+
+    /// Whether no key stands twice. `false` also where a key has an escape, which the table cannot tell.
+    fn unique_by_table(&self, container: usize, count: usize) -> bool {
+        // Ordinals of keys, from 1, at the places their hashes say.
+        let mut table = [0_u8; 2 * TABLE_MAX];
+        let mut keys = [0_usize; TABLE_MAX];
+        let mut key = container + 1;
+        for ordinal in 0..count {
+            keys[ordinal] = key;
+            if !self.nodes[key].plain_string() {
+                return false;
+            }
+            let mut place = self.hash(key);
+            while let Some(earlier) = usize::from(table[place]).checked_sub(1) {
+                if self.same_key(keys[earlier], key) {
+                    return false;
+                }
+                place = (place + 1) % table.len();
+            }
+            // At most TABLE_MAX, so it fits.
+            table[place] = ordinal as u8 + 1;
+            key = self.nodes[key + 1].after() as usize;
+        }
+        true
+    }
+
+    fn unique_by_sorting(&mut self, container: usize, count: usize) {
         let mut keys = Vec::with_capacity(count);
+        let mut key = container + 1;
         for _ in 0..count {
             keys.push((self.key_text(key), key));
-            key = self.nodes[key + 1].after();
+            key = self.nodes[key + 1].after() as usize;
         }
         keys.sort_unstable();
         if let Some(pair) = keys.windows(2).find(|pair| pair[0].0 == pair[1].0) {
@@ -357,9 +459,35 @@ impl Parser<'_> {
         }
     }
 
+    /// A place in the table for a key without escapes.
+    #[inline]
+    fn hash(&self, key: usize) -> usize {
+        let (start, end) = (self.nodes[key].start() + 1, self.nodes[key].end() - 1);
+        let length = end - start;
+        let mixed = if length >= 8 {
+            self.load(start) ^ self.load(end - 8).rotate_left(23)
+        } else {
+            self.load(start) & ((1 << (8 * length)) - 1)
+        };
+        let hash = (mixed ^ length as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        (hash >> (64 - (2 * TABLE_MAX).ilog2())) as usize
+    }
+
+    /// Eight bytes from a place on; zeros behind the end of the text.
+    #[inline]
+    fn load(&self, at: usize) -> u64 {
+        match self.bytes[at..].first_chunk() {
+            Some(chunk) => u64::from_le_bytes(*chunk),
+            None => self.bytes[at..]
+                .iter()
+                .rev()
+                .fold(0, |word, byte| word << 8 | u64::from(*byte)),
+        }
+    }
+
     fn same_key(&self, a: usize, b: usize) -> bool {
         let (x, y) = (&self.nodes[a], &self.nodes[b]);
-        if x.count == 0 && y.count == 0 {
+        if x.plain_string() && y.plain_string() {
             return x.end - x.start == y.end - y.start
                 && self.bytes[x.start()..x.end()] == self.bytes[y.start()..y.end()];
         }
@@ -369,10 +497,10 @@ impl Parser<'_> {
     fn key_text(&self, key: usize) -> std::borrow::Cow<'_, str> {
         let node = &self.nodes[key];
         let inner = &self.text[node.start() + 1..node.end() - 1];
-        if node.escaped() {
-            unescape(inner).into()
-        } else {
+        if node.plain_string() {
             inner.into()
+        } else {
+            unescape(inner).into()
         }
     }
 
@@ -386,12 +514,14 @@ impl Parser<'_> {
         }
     }
 
+    #[inline]
     fn space(&mut self) {
         while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.bytes.get(self.at) {
             self.at += 1;
         }
     }
 
+    #[cold]
     fn unexpected<T>(&self) -> Result<T, JsonError> {
         match self.text.get(self.at..).and_then(|rest| rest.chars().next()) {
             Some(character) => self.fail(JsonErrorKind::Character(character)),
@@ -399,6 +529,7 @@ impl Parser<'_> {
         }
     }
 
+    #[cold]
     fn fail<T>(&self, kind: JsonErrorKind) -> Result<T, JsonError> {
         Err(JsonError { kind, at: self.at })
     }
@@ -595,6 +726,27 @@ mod tests {
                 (Err(e), Ok(_)) => prop_assert!(matches!(e.kind, JsonErrorKind::Duplicate(_)), "{} {:?}", text, e),
                 (Ok(_), Err(e)) => prop_assert!(false, "{} {}", text, e),
                 _ => {}
+            }
+        }
+
+        #[test]
+        fn duplicates_are_told_exactly(keys in prop::collection::vec("[ab]{0,3}|[ab]{7,10}", 0..70), escape in 0..100_usize) {
+            let entries: Vec<String> = keys
+                .iter()
+                .enumerate()
+                .map(|(i, key)| match key.strip_prefix('a') {
+                    Some(rest) if i == escape => format!("\"\\u0061{rest}\":{i}"),
+                    _ => format!("\"{key}\":{i}"),
+                })
+                .collect();
+            let unique: std::collections::HashSet<&String> = keys.iter().collect();
+            let text = format!("[{{{}}}]", entries.join(","));
+            match Document::parse(text.as_bytes()) {
+                Ok(_) => prop_assert_eq!(unique.len(), keys.len(), "{}", text),
+                Err(JsonError { kind: JsonErrorKind::Duplicate(key), .. }) => {
+                    prop_assert!(keys.iter().filter(|other| **other == key).count() > 1, "{} {}", text, key);
+                }
+                Err(other) => prop_assert!(false, "{} {}", text, other),
             }
         }
 

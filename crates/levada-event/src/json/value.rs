@@ -6,19 +6,20 @@ use super::parse::{self, Duplicate, JsonError, JsonErrorKind, Node};
 
 /// The JSON type of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
 pub enum Kind {
     /// `null`
-    Null,
+    Null = 0,
     /// `true` or `false`
-    Bool,
+    Bool = 1,
     /// A number.
-    Number,
+    Number = 2,
     /// A string.
-    String,
+    String = 3,
     /// An array.
-    Array,
+    Array = 4,
     /// An object.
-    Object,
+    Object = 5,
 }
 
 /// A checked JSON text with the places of all its values.
@@ -80,10 +81,10 @@ impl<'t> Document<'t> {
     }
 
     /// The outermost value.
+    #[inline]
     pub fn root(&self) -> Value<'_> {
         Value {
-            text: self.text,
-            nodes: &self.nodes,
+            document: self,
             at: 0,
         }
     }
@@ -102,95 +103,124 @@ pub struct Recycled(Vec<Node>);
 /// A value in a [`Document`].
 #[derive(Clone, Copy)]
 pub struct Value<'d> {
-    text: &'d str,
-    nodes: &'d [Node],
-    at: usize,
+    document: &'d Document<'d>,
+    at: u32,
 }
 
 impl<'d> Value<'d> {
+    #[inline]
     fn node(self) -> &'d Node {
-        &self.nodes[self.at]
+        &self.document.nodes[self.at as usize]
     }
 
-    fn sibling(self, at: usize) -> Self {
+    #[inline]
+    fn sibling(self, at: u32) -> Self {
         Self { at, ..self }
     }
 
+    /// What stands between the quotes, if this is a string without escapes.
+    #[inline]
+    fn plain(self) -> Option<&'d str> {
+        let node = self.node();
+        if node.plain_string() {
+            Some(&self.document.text[node.start() + 1..node.end() - 1])
+        } else {
+            None
+        }
+    }
+
     /// The value's JSON type.
+    #[inline]
     pub fn kind(self) -> Kind {
         self.node().kind()
     }
 
     /// A number that tells this value from all others of its document.
+    #[inline]
     pub fn index(self) -> usize {
-        self.at
+        self.at as usize
     }
 
     /// Address of the document, to tell values of different documents apart.
+    #[inline]
     pub fn document(self) -> usize {
-        self.nodes.as_ptr().addr()
+        self.document.nodes.as_ptr().addr()
     }
 
     /// First byte of the value in the document's text.
+    #[inline]
     pub fn start(self) -> usize {
         self.node().start()
     }
 
     /// Byte behind the value in the document's text.
+    #[inline]
     pub fn end(self) -> usize {
         self.node().end()
     }
 
     /// The value's own text, as written.
+    #[inline]
     pub fn raw(self) -> &'d str {
-        &self.text[self.start()..self.end()]
+        &self.document.text[self.start()..self.end()]
     }
 
     /// Number of items of an array or entries of an object; 0 for everything else.
+    #[inline]
     pub fn len(self) -> usize {
         self.node().count()
     }
 
     /// Whether [`len`](Self::len) is 0.
+    #[inline]
     pub fn is_empty(self) -> bool {
         self.len() == 0
     }
 
     /// The string's characters, borrowed unless it has escapes. A lone surrogate escape reads as
     /// U+FFFD (the text itself keeps it).
+    #[inline]
     pub fn as_str(self) -> Option<Cow<'d, str>> {
+        match self.plain() {
+            Some(plain) => Some(Cow::Borrowed(plain)),
+            None => self.unescaped(),
+        }
+    }
+
+    #[cold]
+    fn unescaped(self) -> Option<Cow<'d, str>> {
         if self.kind() != Kind::String {
             return None;
         }
-        let inner = &self.text[self.start() + 1..self.end() - 1];
-        Some(if self.node().escaped() {
-            Cow::Owned(parse::unescape(inner))
-        } else {
-            Cow::Borrowed(inner)
-        })
+        let inner = &self.document.text[self.start() + 1..self.end() - 1];
+        Some(Cow::Owned(parse::unescape(inner)))
     }
 
     /// Whether this is a string equal to `text`.
+    #[inline]
     pub fn is_str(self, text: &str) -> bool {
-        self.kind() == Kind::String
-            && if self.node().escaped() {
-                self.as_str().is_some_and(|s| s == text)
-            } else {
-                &self.text[self.start() + 1..self.end() - 1] == text
-            }
+        let node = self.node();
+        if node.plain_string() {
+            return node.end() - node.start() == text.len() + 2
+                && self.document.text.as_bytes()[node.start() + 1..node.end() - 1] == *text.as_bytes();
+        }
+        self.unescaped().is_some_and(|own| own == text)
     }
 
     /// The boolean.
+    #[inline]
     pub fn as_bool(self) -> Option<bool> {
         (self.kind() == Kind::Bool).then(|| self.raw() == "true")
     }
 
     /// The number's text.
+    #[inline]
     pub fn as_number(self) -> Option<&'d str> {
         (self.kind() == Kind::Number).then(|| self.raw())
     }
 
     /// The entry with this key, if this is an object that has it.
+    #[inline]
     pub fn get(self, key: &str) -> Option<Value<'d>> {
         if self.kind() != Kind::Object {
             return None;
@@ -204,6 +234,7 @@ impl<'d> Value<'d> {
     }
 
     /// Entries of an object in their order: key (always a string) and value. Nothing for others.
+    #[inline]
     pub fn entries(self) -> Entries<'d> {
         let left = if self.kind() == Kind::Object {
             self.len()
@@ -217,6 +248,7 @@ impl<'d> Value<'d> {
     }
 
     /// Items of an array in their order. Nothing for others.
+    #[inline]
     pub fn items(self) -> Items<'d> {
         let left = if self.kind() == Kind::Array { self.len() } else { 0 };
         Items {
@@ -242,6 +274,7 @@ pub struct Entries<'d> {
 impl<'d> Iterator for Entries<'d> {
     type Item = (Value<'d>, Value<'d>);
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         self.left = self.left.checked_sub(1)?;
         let key = self.next;
@@ -265,6 +298,7 @@ pub struct Items<'d> {
 impl<'d> Iterator for Items<'d> {
     type Item = Value<'d>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         self.left = self.left.checked_sub(1)?;
         let value = self.next;

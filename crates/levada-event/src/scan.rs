@@ -1,7 +1,7 @@
 //! Looking for values in stored JSON text without building any.
 //!
-//! The [`Cursor`] trusts that the text is one JSON object as intake stores it
-//! ([`Flags::CHECKED`]): valid UTF-8, valid grammar, no key twice in one object, no line break. It
+//! The scanner trusts that the text is one JSON object as intake stores it
+//! ([`Flags::CHECKED`](crate::Flags::CHECKED)): valid UTF-8, valid grammar, no key twice in one object, no line break. It
 //! steps over values it is not asked for many bytes at a time and does not look at their inner
 //! grammar. On other bytes it still never panics and never runs past the end, but what it answers
 //! then means nothing; so bytes of unknown origin go through [`Text::check`], which parses them fully first.

@@ -300,6 +300,27 @@ fn bounds_are_errors() {
 }
 
 #[test]
+fn nothing_is_looked_at_beyond_what_decides() {
+    let origin = Origin::new("t", 0, Dialect::Bare);
+    let filter = |f: &str| Some(Filter::parse_query(f).unwrap());
+    let verdict = |filter, fields, event: &str| {
+        let spec = SelectionSpec {
+            filter,
+            ..spec(fields, Dialect::Bare)
+        };
+        let selection = Selection::new(spec).unwrap();
+        selection.test(record(event.as_bytes(), Flags::CHECKED, Splice::UNKNOWN), &origin)
+    };
+    // No intake lets this pass; here it shows how far the scanner went.
+    let event = r#"{"a":{"x":1},"b":2,broken}"#;
+    assert_eq!(verdict(filter("a.x:2"), "", event), Verdict::FilteredOut);
+    assert_eq!(verdict(filter("!a.x:1|7"), "", event), Verdict::FilteredOut);
+    assert_eq!(verdict(filter("a.y:1"), "", event), Verdict::FilteredOut);
+    assert_eq!(verdict(filter("b:2"), "a", event), Verdict::Sent);
+    assert_eq!(verdict(None, "b,c", event), Verdict::Unreadable);
+}
+
+#[test]
 fn deep_text_is_refused_not_followed() {
     let selection = Selection::new(SelectionSpec {
         filter: Some(Filter::parse_query("a.b:1").unwrap()),

@@ -1,0 +1,12 @@
+//! Accounts from outside: the store suite on every store, the cases of the contract, attacks,
+//! administration, and several processes over one database.
+
+mod admin;
+mod attacks;
+mod authenticate;
+mod fixture;
+mod passwords;
+mod postgres;
+mod routes;
+mod shared;
+mod store;

@@ -25,10 +25,20 @@ fn main() -> Result<(), Box<dyn Error>> {
     let schema = Schema::from_json("/bench/1.0.0", yaml.clone(), &Compat::default())?;
     let events: Vec<String> = match arguments.next() {
         Some(file) => std::fs::read_to_string(file)?.lines().map(Into::into).collect(),
-        None => vec![schema.examples().first().ok_or("the schema has no example")?.to_string()],
+        None => vec![
+            schema
+                .examples()
+                .first()
+                .ok_or("the schema has no example")?
+                .to_string(),
+        ],
     };
     let bytes: usize = events.iter().map(String::len).sum();
-    println!("{} events of {} bytes on average", events.len(), bytes / events.len());
+    println!(
+        "{} events of {} bytes on average",
+        events.len(),
+        bytes / events.len()
+    );
 
     let mut spare = Recycled::default();
     let parse = best(|| {
@@ -39,8 +49,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         Ok(())
     })?;
-    let documents: Vec<Document<'_>> =
-        events.iter().map(|event| Document::parse(event.as_bytes())).collect::<Result<_, _>>()?;
+    let documents: Vec<Document<'_>> = events
+        .iter()
+        .map(|event| Document::parse(event.as_bytes()))
+        .collect::<Result<_, _>>()?;
     let validate = best(|| {
         for document in &documents {
             black_box(schema.validate(black_box(document.root()))).map_err(|v| v.to_string())?;
@@ -54,9 +66,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         Ok(())
     })?;
-    let plain = jsonschema::options().with_draft(jsonschema::Draft::Draft7).offline().build(&stripped(yaml))?;
-    let trees: Vec<serde_json::Value> =
-        events.iter().map(|event| serde_json::from_str(event)).collect::<Result<_, _>>()?;
+    let plain = jsonschema::options()
+        .with_draft(jsonschema::Draft::Draft7)
+        .offline()
+        .build(&stripped(yaml))?;
+    let trees: Vec<serde_json::Value> = events
+        .iter()
+        .map(|event| serde_json::from_str(event))
+        .collect::<Result<_, _>>()?;
     let tree = best(|| {
         for tree in &trees {
             black_box(plain.is_valid(black_box(tree)));
@@ -65,10 +82,18 @@ fn main() -> Result<(), Box<dyn Error>> {
     })?;
     let count = events.len() as f64;
     let micros = |time: Duration| time.as_secs_f64() * 1e6 / count;
-    println!("parse     {:7.3} us  {:6.2} GB/s", micros(parse), bytes as f64 / parse.as_secs_f64() / 1e9);
+    println!(
+        "parse     {:7.3} us  {:6.2} GB/s",
+        micros(parse),
+        bytes as f64 / parse.as_secs_f64() / 1e9
+    );
     println!("validate  {:7.3} us", micros(validate));
     println!("both      {:7.3} us", micros(parse + validate));
-    println!("beside it: serde_json syntax alone {:.3} us, jsonschema on trees {:.3} us", micros(syntax), micros(tree));
+    println!(
+        "beside it: serde_json syntax alone {:.3} us, jsonschema on trees {:.3} us",
+        micros(syntax),
+        micros(tree)
+    );
     Ok(())
 }
 
@@ -89,7 +114,9 @@ fn stripped(mut schema: serde_json::Value) -> serde_json::Value {
 fn best(mut run: impl FnMut() -> Result<(), String>) -> Result<Duration, String> {
     let start = Instant::now();
     run()?;
-    let repeat = (ROUND.as_secs_f64() / start.elapsed().as_secs_f64().max(1e-9)).ceil().max(1.0) as u32;
+    let repeat = (ROUND.as_secs_f64() / start.elapsed().as_secs_f64().max(1e-9))
+        .ceil()
+        .max(1.0) as u32;
     let mut best = Duration::MAX;
     for _ in 0..ROUNDS {
         let start = Instant::now();

@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
+
 use crate::canary::canary_event;
 use crate::problem::Severity;
 use crate::schema::SchemaRepository;
 use crate::snapshot::Snapshot;
 
 /// What one finding is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Topic {
     /// The configuration itself: unreadable sources, bad entries, remarks.
     Configuration,
@@ -25,7 +28,7 @@ pub enum Topic {
 }
 
 /// One thing found.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// How bad it is.
     pub severity: Severity,
@@ -40,7 +43,7 @@ pub struct Finding {
 }
 
 /// The result of a check.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct CheckReport {
     /// Streams looked at, patterns among them.
     pub streams: usize,

@@ -43,13 +43,18 @@ fn date_time(text: &str) -> bool {
 fn usual_date_time(text: &[u8]) -> Option<bool> {
     let (last, text) = text.split_last()?;
     let (head, fraction) = text.split_first_chunk::<19>()?;
-    let marks = head[4] == b'-' && head[7] == b'-' && head[10] == b'T' && head[13] == b':' && head[16] == b':';
+    let marks =
+        head[4] == b'-' && head[7] == b'-' && head[10] == b'T' && head[13] == b':' && head[16] == b':';
     if *last != b'Z' || !marks {
         return None;
     }
     let two = |at: usize| {
         let (tens, ones) = (head[at].wrapping_sub(b'0'), head[at + 1].wrapping_sub(b'0'));
-        if tens > 9 || ones > 9 { u8::MAX } else { tens * 10 + ones }
+        if tens > 9 || ones > 9 {
+            u8::MAX
+        } else {
+            tens * 10 + ones
+        }
     };
     let (month, day) = (two(5), two(8));
     let (first, second) = (two(0), two(2));

@@ -55,12 +55,20 @@ impl<'a> Node<'a, Text> for TextNode<'a> {
 
     #[inline]
     fn as_object(&self) -> Option<Members<'a>> {
-        if self.0.kind() == Kind::Object { Some(Members(self.0)) } else { None }
+        if self.0.kind() == Kind::Object {
+            Some(Members(self.0))
+        } else {
+            None
+        }
     }
 
     #[inline]
     fn as_array(&self) -> Option<Elements<'a>> {
-        if self.0.kind() == Kind::Array { Some(Elements(self.0)) } else { None }
+        if self.0.kind() == Kind::Array {
+            Some(Elements(self.0))
+        } else {
+            None
+        }
     }
 
     #[inline]
@@ -109,7 +117,11 @@ impl<'a> Node<'a, Text> for TextNode<'a> {
     fn string_length(&self) -> Option<u64> {
         self.0.as_str().map(|string| {
             // ASCII needs no counting, and most strings are.
-            let length = if string.is_ascii() { string.len() } else { string.chars().count() };
+            let length = if string.is_ascii() {
+                string.len()
+            } else {
+                string.chars().count()
+            };
             length as u64
         })
     }
@@ -119,10 +131,12 @@ impl<'a> Node<'a, Text> for TextNode<'a> {
             serde_json::Value::String(expected) => self.0.is_str(expected),
             serde_json::Value::Null => self.is_null(),
             serde_json::Value::Bool(expected) => self.0.as_bool() == Some(*expected),
-            serde_json::Value::Number(expected) => {
-                self.as_number().is_some_and(|digits| cmp::equal_numbers(&digits, expected))
+            serde_json::Value::Number(expected) => self
+                .as_number()
+                .is_some_and(|digits| cmp::equal_numbers(&digits, expected)),
+            _ => {
+                matches!(self.0.kind(), Kind::Array | Kind::Object) && cmp::equal(&self.to_value(), expected)
             }
-            _ => matches!(self.0.kind(), Kind::Array | Kind::Object) && cmp::equal(&self.to_value(), expected),
         }
     }
 
@@ -132,7 +146,12 @@ impl<'a> Node<'a, Text> for TextNode<'a> {
 
     fn lazy_value(&self) -> LazyInstance<'a> {
         let bytes = self.0.raw().as_bytes();
-        LazyInstance::Deferred { bytes, tag: 0, make, cell: std::sync::OnceLock::new() }
+        LazyInstance::Deferred {
+            bytes,
+            tag: 0,
+            make,
+            cell: std::sync::OnceLock::new(),
+        }
     }
 
     #[inline]

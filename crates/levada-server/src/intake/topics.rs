@@ -40,6 +40,19 @@ pub(super) struct Topics {
     known: RwLock<HashMap<String, (Retention, Arc<Topic>)>>,
 }
 
+/// The topic that a stream's events go to. The original's rule (prefix and name) holds where the
+/// result is one of the topics that the stream declares; else the first declared topic with that
+/// prefix, else the first at all, so that what is accepted is also what readers are given.
+fn topic_of(name: &str, prefix: &str, declared: &[String]) -> String {
+    let prefix = if name.starts_with(BARE_PREFIX) { "" } else { prefix };
+    let wanted = format!("{prefix}{name}");
+    if declared.is_empty() || declared.contains(&wanted) {
+        return wanted;
+    }
+    let fitting = declared.iter().find(|topic| !prefix.is_empty() && topic.starts_with(prefix));
+    fitting.unwrap_or(&declared[0]).clone()
+}
+
 impl Intake {
     /// The topic of a stream; makes sure that it exists.
     pub(super) async fn topic(
@@ -57,8 +70,7 @@ impl Intake {
         {
             return Ok(topic.clone());
         }
-        let bare = name.starts_with(BARE_PREFIX) || self.options.topic_prefix.is_empty();
-        let text = if bare { name.to_owned() } else { format!("{}{name}", self.options.topic_prefix) };
+        let text = topic_of(name, &self.options.topic_prefix, &stream.topics);
         let topic = TopicName::new(&text)
             .map_err(|e| (ErrorCode::StreamUnknown, format!("{text:?} cannot be a topic: {e}")))?;
         let spec = TopicSpec { name: topic.clone(), partitions: stream.levada.partitions, retention };
@@ -75,5 +87,23 @@ impl Intake {
             known.insert(name.to_owned(), (retention, topic.clone()));
         }
         Ok(topic)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::topic_of;
+
+    #[test]
+    fn what_is_accepted_goes_where_readers_look() {
+        let declared = |topics: &[&str]| topics.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let both = declared(&["eqiad.a", "codfw.a"]);
+        assert_eq!(topic_of("a", "eqiad.", &both), "eqiad.a");
+        assert_eq!(topic_of("a", "codfw.", &both), "codfw.a");
+        assert_eq!(topic_of("a", "", &both), "eqiad.a");
+        assert_eq!(topic_of("eventlogging_A", "eqiad.", &declared(&["eventlogging_A"])), "eventlogging_A");
+        assert_eq!(topic_of("a", "eqiad.", &declared(&["a"])), "a");
+        let named = declared(&["eqiad.mutation", "codfw.mutation"]);
+        assert_eq!(topic_of("a.v2", "codfw.", &named), "codfw.mutation");
     }
 }

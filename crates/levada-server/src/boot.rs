@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use levada_catalog::{Catalog, CatalogConfig, RefreshOutcome, SchemaConfig, SchemaRepository, Severity, Source};
+use levada_catalog::{Catalog, CatalogConfig, RefreshOutcome, Severity};
 use levada_log::embedded::{Embedded, EmbeddedOptions};
 use levada_log::memory::{Memory, MemoryOptions};
 use levada_log::{Log, Retention};
@@ -20,6 +20,7 @@ use crate::intake::{Intake, IntakeOptions};
 use crate::metrics::Metrics;
 use crate::outbound::Outbound;
 use crate::shutdown::Shutdown;
+use crate::sources;
 
 /// Why a server does not start.
 #[derive(Debug, thiserror::Error)]
@@ -128,8 +129,8 @@ pub async fn start(config: Config, options: StartOptions) -> Result<Running, Boo
         TcpListener::bind(config.listen).await.map_err(|e| BootError::Listen(config.listen, e))?;
     let address = listener.local_addr().map_err(|e| BootError::Listen(config.listen, e))?;
     let outbound = Arc::new(Outbound::new().map_err(|e| BootError::Outbound(e.to_string()))?);
-    let catalog = open_catalog(&config, &options, outbound.clone()).await?;
-    let schemas = Arc::new(schemas(&config, &options, outbound));
+    let catalog = open_catalog(sources::streams(&config, options.demo), outbound.clone()).await?;
+    let schemas = Arc::new(sources::schemas(&config, options.demo, outbound));
     let engine = open_log(&config).await?;
     let log = engine.log();
     // A little earlier than promised, so that a late timer or a slow network does not break the promise.
@@ -150,7 +151,7 @@ pub async fn start(config: Config, options: StartOptions) -> Result<Running, Boo
     let shutdown = Shutdown::default();
     let render = metrics.renderer(delivery.clone(), engine.stats_source());
     let parts = AppParts {
-        catalog_compat: catalog_compat(&config),
+        catalog_compat: sources::compat(&config),
         catalog: catalog.clone(),
         schemas,
         intake,
@@ -183,41 +184,8 @@ impl Running {
     }
 }
 
-fn catalog_compat(config: &Config) -> levada_catalog::Compat {
-    let mut compat = levada_catalog::Compat::default();
-    if config.compat.streamconfigs {
-        compat = levada_catalog::Compat::eventgate();
-    }
-    compat.absolute_schema_uris = config.catalog.allow_absolute_schema_uris;
-    compat
-}
-
-async fn open_catalog(
-    config: &Config,
-    options: &StartOptions,
-    outbound: Arc<Outbound>,
-) -> Result<Arc<Catalog>, BootError> {
-    let headers: Vec<(String, String)> = config.catalog.stream_config_headers.clone().into_iter().collect();
-    let mut sources: Vec<Source> = Vec::new();
-    if options.demo {
-        sources.push(levada_catalog::demo::source());
-    }
-    for location in &config.catalog.stream_config {
-        let mut source = Source::at(location);
-        source.headers = headers.clone();
-        sources.push(source);
-    }
-    let text = |value: &String| (!value.is_empty()).then(|| value.clone());
-    let catalog_config = CatalogConfig {
-        sources,
-        wiki: text(&config.catalog.wiki),
-        wiki_tags: config.catalog.wiki_tags.clone(),
-        aliases: config.catalog.stream_aliases.clone(),
-        ttl: (!config.catalog.ttl.is_zero()).then_some(config.catalog.ttl),
-        compat: catalog_compat(config),
-    };
-    let catalog =
-        Catalog::open(catalog_config, outbound).await.map_err(|e| BootError::Catalog(e.to_string()))?;
+async fn open_catalog(config: CatalogConfig, outbound: Arc<Outbound>) -> Result<Arc<Catalog>, BootError> {
+    let catalog = Catalog::open(config, outbound).await.map_err(|e| BootError::Catalog(e.to_string()))?;
     let snapshot = catalog.snapshot();
     for problem in snapshot.problems() {
         match problem.severity {
@@ -229,19 +197,6 @@ async fn open_catalog(
         tracing::warn!("no stream is declared: set catalog.stream_config, or try `levada dev`");
     }
     Ok(Arc::new(catalog))
-}
-
-fn schemas(config: &Config, options: &StartOptions, outbound: Arc<Outbound>) -> SchemaRepository {
-    let extension = &config.catalog.schema_file_extension;
-    let schema_config = SchemaConfig {
-        base_uris: config.catalog.schema_base_uris.clone(),
-        extension: (!extension.is_empty()).then(|| extension.clone()),
-        ttl: config.catalog.schema_ttl,
-        compat: catalog_compat(config),
-        ..SchemaConfig::default()
-    };
-    let repository = SchemaRepository::new(schema_config, outbound);
-    if options.demo { repository.with_embedded(levada_catalog::demo::SCHEMAS) } else { repository }
 }
 
 async fn open_log(config: &Config) -> Result<Engine, BootError> {

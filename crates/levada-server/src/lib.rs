@@ -10,5 +10,6 @@ pub mod intake;
 mod metrics;
 pub mod outbound;
 pub mod shutdown;
+pub mod sources;
 
 pub use boot::{BootError, Running, StartOptions, start};

@@ -3,11 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use levada_catalog::{
-    Catalog, CatalogConfig, CheckReport, Compat, SchemaConfig, SchemaRepository, Severity, Source,
-};
+use levada_catalog::{Catalog, CheckReport, Severity};
 use levada_server::config::Config;
 use levada_server::outbound::Outbound;
+use levada_server::sources;
 use serde_json::{Map, Value};
 
 use crate::exit::{Exit, Failure};
@@ -36,16 +35,7 @@ pub(super) async fn check(settings: &Settings) -> Result<Exit, Failure> {
     let config = settings.load()?.config;
     let outbound = outbound()?;
     let catalog = open(&config, outbound.clone()).await?;
-    let extension = &config.catalog.schema_file_extension;
-    let schemas = SchemaRepository::new(
-        SchemaConfig {
-            base_uris: config.catalog.schema_base_uris.clone(),
-            extension: (!extension.is_empty()).then(|| extension.clone()),
-            compat: compat(&config),
-            ..SchemaConfig::default()
-        },
-        outbound,
-    );
+    let schemas = sources::schemas(&config, false, outbound);
     let report = levada_catalog::check(&catalog.snapshot(), &schemas).await;
     super::list::print(&render(&report))?;
     Ok(if report.is_sound() { Exit::Ok } else { Exit::Faults })
@@ -57,36 +47,12 @@ fn outbound() -> Result<Arc<Outbound>, Failure> {
     Ok(Arc::new(outbound))
 }
 
-fn compat(config: &Config) -> Compat {
-    Compat {
-        absolute_schema_uris: config.catalog.allow_absolute_schema_uris,
-        ..Compat::default()
-    }
-}
-
 async fn open(config: &Config, outbound: Arc<Outbound>) -> Result<Catalog, Failure> {
-    let headers: Vec<_> = config.catalog.stream_config_headers.clone().into_iter().collect();
-    let source = |location: &String| Source {
-        headers: headers.clone(),
-        ..Source::at(location)
-    };
-    let catalog = CatalogConfig {
-        sources: config.catalog.stream_config.iter().map(source).collect(),
-        wiki: Some(config.catalog.wiki.clone()).filter(|wiki| !wiki.is_empty()),
-        wiki_tags: config.catalog.wiki_tags.clone(),
-        aliases: config.catalog.stream_aliases.clone(),
-        ttl: None,
-        compat: compat(config),
-    };
-    if catalog.sources.is_empty() {
-        return Err(Failure::new(
-            Exit::Config,
-            "catalog.stream_config is empty: no stream is declared",
-        ));
+    let streams = sources::streams(config, false);
+    if streams.sources.is_empty() {
+        return Err(Failure::new(Exit::Config, "catalog.stream_config is empty: no stream is declared"));
     }
-    Catalog::open(catalog, outbound)
-        .await
-        .map_err(|error| Failure::new(Exit::Config, error.to_string()))
+    Catalog::open(streams, outbound).await.map_err(|error| Failure::new(Exit::Config, error.to_string()))
 }
 
 fn render(report: &CheckReport) -> String {

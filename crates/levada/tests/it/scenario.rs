@@ -4,8 +4,12 @@
 //! folder) and `steps`, each with a `case` that names what it shows and one of:
 //! `send` (a request) with `expect`; `open` (a stream, under a name) with `expect`; `read` (of a named
 //! stream); `close` (of a named stream); `restart` (`kill` or `stop`). The fields are those of the
-//! types below.
+//! types below. A step with `until: true` is tried again until it holds: for what the server may only
+//! notice a little later, such as a client that went away.
 //!
+//! A header value that is `$name` stands for the id that a `read` saved under this name.
+//!
+//! Texts match exactly; `~text` is a part, `^pattern` matches the whole with `*` for anything.
 //! Expected JSON (`has`) matches partially: objects may have more entries; arrays have equal lengths;
 //! a string `~text` is any string (or number, as text) with that text in it, `*` is anything, and the
 //! string `!absent` means that there is no such entry.
@@ -13,6 +17,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
 use std::path::Path;
+use std::time::Instant;
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -40,6 +45,8 @@ struct Step {
     close: Option<String>,
     restart: Option<String>,
     expect: Option<Expect>,
+    #[serde(default)]
+    until: bool,
 }
 
 /// A request. The body is `body` (text) or `json`, optionally compressed or in another charset.
@@ -103,12 +110,20 @@ struct Read {
     /// Frames with events, each matching partially; other frames in between are skipped.
     #[serde(default)]
     events: Vec<Value>,
+    /// Frames with events as for `events`, each by parts of its data as text: what JSON values hide,
+    /// such as the order of keys and the way a number is written.
+    #[serde(default)]
+    texts: Vec<Vec<String>>,
     /// Lines of NDJSON, each matching partially.
     #[serde(default)]
     lines: Vec<Value>,
     /// The `id` of the last frame read by `events`, partially.
     id: Option<Value>,
-    /// The next frame's lines, exactly or with `~`.
+    /// The text of the `data` of the last frame read by `events`.
+    data: Option<String>,
+    /// The name under which the text of the `id` of the last frame is kept.
+    save: Option<String>,
+    /// The next frames, each by its lines; heartbeats are no frames.
     frame: Option<Vec<String>>,
     /// The end of the stream.
     #[serde(default)]
@@ -149,11 +164,19 @@ fn run(scenario: &Scenario) -> Vec<String> {
     }
     let mut server = Some(site.start());
     let mut streams: HashMap<String, Stream> = HashMap::new();
+    let mut saved: HashMap<String, String> = HashMap::new();
     let mut faults = Vec::new();
     for step in &scenario.steps {
-        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            perform(step, &site, &mut server, &mut streams);
-        }));
+        let began = Instant::now();
+        let outcome = loop {
+            let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                perform(step, &site, &mut server, &mut streams, &mut saved);
+            }));
+            if outcome.is_ok() || !step.until || began.elapsed() > client::PATIENCE {
+                break outcome;
+            }
+            std::thread::yield_now();
+        };
         if let Err(panic) = outcome {
             let why = panic.downcast_ref::<String>().cloned();
             let why = why.or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned()));
@@ -166,7 +189,13 @@ fn run(scenario: &Scenario) -> Vec<String> {
     faults
 }
 
-fn perform(step: &Step, site: &Site, server: &mut Option<Server>, streams: &mut HashMap<String, Stream>) {
+fn perform(
+    step: &Step,
+    site: &Site,
+    server: &mut Option<Server>,
+    streams: &mut HashMap<String, Stream>,
+    saved: &mut HashMap<String, String>,
+) {
     if let Some(how) = &step.restart {
         streams.clear();
         match (server.take().unwrap(), how.as_str()) {
@@ -186,11 +215,7 @@ fn perform(step: &Step, site: &Site, server: &mut Option<Server>, streams: &mut 
                 "POST".into()
             }
         });
-        let mut headers: Vec<(&str, &str)> = send
-            .headers
-            .iter()
-            .map(|(k, v)| (k.as_str(), v.as_str()))
-            .collect();
+        let mut headers = headers(&send.headers, saved);
         let typed = headers
             .iter()
             .any(|(name, _)| name.eq_ignore_ascii_case("content-type"));
@@ -203,11 +228,7 @@ fn perform(step: &Step, site: &Site, server: &mut Option<Server>, streams: &mut 
         check_body(response, expect);
     }
     if let Some(open) = &step.open {
-        let headers: Vec<(&str, &str)> = open
-            .headers
-            .iter()
-            .map(|(k, v)| (k.as_str(), v.as_str()))
-            .collect();
+        let headers = headers(&open.headers, saved);
         let response = client::request(address, "GET", &open.target, &headers, b"");
         let ok = Expect {
             status: 200,
@@ -220,13 +241,29 @@ fn perform(step: &Step, site: &Site, server: &mut Option<Server>, streams: &mut 
         let stream = streams
             .get_mut(&read.stream)
             .unwrap_or_else(|| panic!("no stream {:?} is open", read.stream));
-        check_stream(stream, read);
+        if let Some((name, id)) = read.save.as_ref().zip(check_stream(stream, read)) {
+            saved.insert(name.clone(), id);
+        }
     }
     if let Some(name) = &step.close {
         streams
             .remove(name)
             .unwrap_or_else(|| panic!("no stream {name:?} is open"));
     }
+}
+
+fn headers<'a>(
+    wanted: &'a BTreeMap<String, String>,
+    saved: &'a HashMap<String, String>,
+) -> Vec<(&'a str, &'a str)> {
+    let value = |text: &'a str| match text.strip_prefix('$') {
+        Some(name) => saved.get(name).unwrap_or_else(|| panic!("no id is saved as {name:?}")),
+        None => text,
+    };
+    wanted
+        .iter()
+        .map(|(name, text)| (name.as_str(), value(text)))
+        .collect()
 }
 
 fn body(send: &Send) -> Vec<u8> {
@@ -317,32 +354,50 @@ fn check_body(response: Response, expect: &Expect) {
     }
 }
 
-fn check_stream(stream: &mut Stream, read: &Read) {
+/// Returns the text of the last frame's id.
+fn check_stream(stream: &mut Stream, read: &Read) -> Option<String> {
     if let Some(want) = &read.bytes {
         let have = String::from_utf8(stream.take(want.len())).unwrap();
         assert_eq!(&have, want);
     }
     if let Some(want) = &read.frame {
-        let have = stream.frame().expect("a frame comes");
+        let have = loop {
+            let frame = stream.frame().expect("a frame comes");
+            if frame.lines != [":"] {
+                break frame;
+            }
+        };
         assert_eq!(have.lines.len(), want.len(), "{have:?}");
         for (have, want) in have.lines.iter().zip(want) {
             assert!(text_matches(have, want), "line {have:?} is not {want:?}");
         }
     }
-    let mut id = None;
+    let mut last = None;
     for want in &read.events {
         let frame = stream.event();
         if let Err(place) = matches(&frame.event(), want, "event") {
             panic!("{place}: {frame:?}");
         }
-        id = frame
-            .field("id")
-            .map(|text| serde_json::from_str::<Value>(text).unwrap());
+        last = Some(frame);
+    }
+    let field = |name| {
+        let frame = last.as_ref().expect("a frame was read");
+        frame.field(name).unwrap_or_else(|| panic!("no {name} in {frame:?}"))
+    };
+    if let Some(want) = &read.data {
+        assert!(text_matches(field("data"), want), "data {:?} is not {want:?}", field("data"));
     }
     if let Some(want) = &read.id {
-        let have = id.expect("the last frame has an id");
+        let have: Value = serde_json::from_str(field("id")).unwrap();
         if let Err(place) = matches(&have, want, "id") {
             panic!("{place}: {have}");
+        }
+    }
+    for parts in &read.texts {
+        let frame = stream.event();
+        let text = frame.field("data").unwrap_or_default();
+        for part in parts {
+            assert!(text.contains(part), "the event lacks {part:?}: {text}");
         }
     }
     for want in &read.lines {
@@ -362,12 +417,27 @@ fn check_stream(stream: &mut Stream, read: &Read) {
             assert!(!frame.has_event(), "an event instead of the end: {frame:?}");
         }
     }
+    last.and_then(|frame| frame.field("id").map(str::to_owned))
 }
 
 fn text_matches(have: &str, want: &str) -> bool {
+    if let Some(pattern) = want.strip_prefix('^') {
+        return pattern_matches(have, pattern);
+    }
     match want.strip_prefix('~') {
         Some(part) => have.contains(part),
         None => want == "*" || have == want,
+    }
+}
+
+/// Whether `pattern`, in which `*` is anything, fits all of `have`.
+fn pattern_matches(have: &str, pattern: &str) -> bool {
+    match pattern.split_once('*') {
+        None => have == pattern,
+        Some((start, rest)) => have.strip_prefix(start).is_some_and(|have| {
+            let ends = have.char_indices().map(|(i, _)| i).chain([have.len()]);
+            ends.into_iter().any(|i| pattern_matches(&have[i..], rest))
+        }),
     }
 }
 

@@ -14,6 +14,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::config::{Config, Durability, LogKind};
+use crate::feeds;
 use crate::delivery::{Delivery, Options as DeliveryOptions};
 use crate::http::{App, AppParts, serve};
 use crate::intake::{Intake, IntakeOptions};
@@ -40,6 +41,9 @@ pub enum BootError {
     /// The HTTP client cannot be set up.
     #[error("outgoing HTTP: {0}")]
     Outbound(String),
+    /// The feeds cannot be set up.
+    #[error("feeds: {0}")]
+    Feeds(String),
     /// Metrics cannot be set up.
     #[error("metrics: {0}")]
     Metrics(String),
@@ -149,13 +153,18 @@ pub async fn start(config: Config, options: StartOptions) -> Result<Running, Boo
     };
     let intake = Arc::new(Intake::new(catalog.clone(), schemas.clone(), log.clone(), intake_options));
     let shutdown = Shutdown::default();
-    let render = metrics.renderer(delivery.clone(), engine.stats_source());
+    let feeds = feeds::build(&config)?;
+    if let Some(feeds) = &feeds {
+        feeds::spawn(feeds, &config, &catalog, &log, &shutdown);
+    }
+    let render = metrics.renderer(delivery.clone(), engine.stats_source(), feeds.clone());
     let parts = AppParts {
         catalog_compat: sources::compat(&config),
         catalog: catalog.clone(),
         schemas,
         intake,
         delivery: delivery.clone(),
+        feeds,
         metrics: render,
         unready: engine.unready(),
         config: config.clone(),

@@ -32,6 +32,7 @@ pub struct Config {
     pub log: LogSection,
     pub streams: Streams,
     pub compat: Compat,
+    pub feeds: toml::Table,
 }
 
 /// `[http]`
@@ -153,6 +154,7 @@ pub struct Compat {
     pub eventgate: bool,
     pub eventstreams: bool,
     pub streamconfigs: bool,
+    pub wikifeeds: bool,
 }
 
 /// A configuration with the origin of each value.

@@ -27,6 +27,7 @@ mod body;
 mod clients;
 mod configs;
 mod events;
+mod feeds;
 mod headers;
 mod info;
 mod respond;
@@ -51,6 +52,8 @@ pub struct App {
     pub intake: Arc<Intake>,
     /// Events out.
     pub delivery: Arc<Delivery>,
+    /// The Explore feeds, where they are switched on.
+    pub feeds: Option<levada_feeds::Feeds>,
     /// Renders the metrics.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     /// Names what is not ready, with the reason; empty when the server can serve.
@@ -71,7 +74,7 @@ pub(crate) struct Call {
 impl App {
     /// An application over its parts.
     pub fn new(parts: AppParts, shutdown: Shutdown) -> Self {
-        let AppParts { config, catalog, schemas, catalog_compat, intake, delivery, metrics, unready } = parts;
+        let AppParts { config, catalog, schemas, catalog_compat, intake, delivery, feeds, metrics, unready } = parts;
         let in_flight = Arc::new(Semaphore::new(events::permits(config.intake.in_flight_bytes_max)));
         let clients = clients::Clients::new(config.streams.connections_per_client);
         Self {
@@ -81,6 +84,7 @@ impl App {
             catalog_compat,
             intake,
             delivery,
+            feeds,
             metrics,
             unready,
             clients,
@@ -93,6 +97,12 @@ impl App {
     async fn answer(&self, call: Call) -> Response<Body> {
         let method = call.request.method().clone();
         let path = call.request.uri().path();
+        if let Some(feeds) = &self.feeds {
+            let host = call.request.headers().get(http::header::HOST).and_then(|h| h.to_str().ok());
+            if feeds.claims(&method, host, path) {
+                return feeds::answer(feeds, call).await;
+            }
+        }
         let route = Route::of(path, call.request.uri().query());
         if method == Method::OPTIONS && route != Route::NotFound {
             return self.options(&route);
@@ -112,7 +122,7 @@ impl App {
             Route::Readyz => info::readyz(self),
             Route::Metrics => info::metrics(self),
             Route::Spec => spec::spec(self).await,
-            Route::Doc => spec::doc(self),
+            Route::Doc => spec::doc(self, &call),
             Route::Rc => info::redirect(self, StatusCode::MOVED_PERMANENTLY, "/?doc"),
             Route::Root => info::redirect(self, StatusCode::SEE_OTHER, "/?doc"),
             Route::NotFound => self.not_found(&call),
@@ -129,6 +139,7 @@ pub struct AppParts {
     pub catalog_compat: CatalogCompat,
     pub intake: Arc<Intake>,
     pub delivery: Arc<Delivery>,
+    pub feeds: Option<levada_feeds::Feeds>,
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     pub unready: Arc<dyn Fn() -> Vec<(&'static str, String)> + Send + Sync>,
 }

@@ -5,6 +5,7 @@
 pub mod boot;
 pub mod config;
 pub mod delivery;
+pub mod feeds;
 pub mod http;
 pub mod intake;
 mod metrics;

@@ -44,7 +44,12 @@ impl Metrics {
     }
 
     /// A function that renders everything.
-    pub(crate) fn renderer(&self, delivery: Arc<Delivery>, log: Source) -> Arc<dyn Fn() -> String + Send + Sync> {
+    pub(crate) fn renderer(
+        &self,
+        delivery: Arc<Delivery>,
+        log: Source,
+        feeds: Option<levada_feeds::Feeds>,
+    ) -> Arc<dyn Fn() -> String + Send + Sync> {
         let handle = self.handle.clone();
         Arc::new(move || {
             handle.run_upkeep();
@@ -55,6 +60,9 @@ impl Metrics {
             });
             push(&mut text, delivery.collect());
             push(&mut text, log());
+            if let Some(feeds) = &feeds {
+                text.push_str(&feeds.metrics());
+            }
             text
         })
     }

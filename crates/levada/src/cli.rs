@@ -19,6 +19,8 @@ pub(crate) enum Command {
     Dev(crate::dev::Args),
     /// Run a server
     Serve(crate::serve::Args),
+    /// Serve, check and record the Explore feeds
+    Feeds(crate::feeds::Args),
     /// Check and print the configuration
     Config(crate::config::Args),
     /// Publish events from a file or standard input

@@ -6,6 +6,7 @@ mod completions;
 mod config;
 mod dev;
 mod exit;
+mod feeds;
 mod logging;
 mod pretty;
 mod produce;
@@ -41,6 +42,7 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
     match cli.command {
         Command::Dev(args) => server(|stop| dev::run(args, stop)),
         Command::Serve(args) => server(|stop| serve::run(args, stop)),
+        Command::Feeds(args) => server(|stop| feeds::run(args, stop)),
         Command::Config(args) => config::run(&args),
         Command::Produce(args) => client(|stop| produce::run(args, stop)),
         Command::Tail(args) => client(|stop| tail::run(args, stop)),

@@ -64,6 +64,8 @@ pub const KEYS: &[Key] = &[
     key("compat.eventgate", "false", "Answer POST /v1/events with EventGate's status codes (client faults as 500)."),
     key("compat.eventstreams", "false", "Behave as EventStreams where Levada does better: X-Client-IP is required with a connection limit, since=1970 means latest."),
     key("compat.streamconfigs", "false", "Match constraints with the oddities of EventStreamConfig."),
+    key("compat.wikifeeds", "false", "Give the feeds the wire quirks of the original service."),
+    key("feeds", "{}", "The Explore feeds: `enabled = true` switches them on, `streams` lists streams whose page-change events refresh them; the other keys of this table are in feeds.md."),
 ];
 
 /// The example file: every key with its default, commented out, under its meaning.

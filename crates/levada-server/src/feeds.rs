@@ -1,0 +1,125 @@
+//! The feeds inside the server: built from `[feeds]`, refreshed by page-change events of the streams
+//! named there, mounted by `http`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use levada_catalog::Catalog;
+use levada_event::json::{Document, Value};
+use levada_event::{Position, TopicName, TopicPartition};
+use levada_feeds::{Feeds, FeedsConfig};
+use levada_log::{Log, LogError, ReadLimit, TopicSpec};
+use serde::Deserialize;
+
+use crate::boot::{BootError, retention};
+use crate::config::Config;
+use crate::shutdown::Shutdown;
+
+/// How much is read of a stream at a time, and how long a read waits for more.
+const LIMIT: ReadLimit = ReadLimit { bytes: 256 * 1024, wait: Duration::from_secs(5) };
+
+/// Pause after a failed read.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Builds the feeds, if they are switched on.
+///
+/// # Errors
+/// [`BootError::Feeds`] names the key or file at fault.
+pub fn build(config: &Config) -> Result<Option<Feeds>, BootError> {
+    if !config.feeds.get("enabled").and_then(toml::Value::as_bool).unwrap_or(false) {
+        return Ok(None);
+    }
+    let mut table = config.feeds.clone();
+    for own in ["enabled", "streams"] {
+        table.remove(own);
+    }
+    table.entry("compat").or_insert(toml::Value::Boolean(config.compat.wikifeeds));
+    let fault = |e: &dyn std::fmt::Display| BootError::Feeds(e.to_string());
+    let mut settings = FeedsConfig::deserialize(toml::Value::Table(table)).map_err(|e| fault(&e))?;
+    if settings.cache.path.is_none() && settings.replay.is_none() {
+        settings.cache.path = Some(config.data.join("feeds.redb"));
+    }
+    Feeds::new(settings).map(Some).map_err(|e| fault(&e))
+}
+
+/// Names of the streams whose events refresh feeds.
+fn streams(config: &Config) -> Vec<String> {
+    let listed = config.feeds.get("streams").and_then(toml::Value::as_array);
+    listed.into_iter().flatten().filter_map(|name| name.as_str().map(str::to_owned)).collect()
+}
+
+/// Keeps the feeds fresh and follows the streams that refresh them, until shutdown.
+pub(crate) fn spawn(feeds: &Feeds, config: &Config, catalog: &Catalog, log: &Arc<dyn Log>, shutdown: &Shutdown) {
+    let (tending, stop) = (feeds.clone(), shutdown.clone());
+    tokio::spawn(async move { tending.run(stop.begun()).await });
+    let snapshot = catalog.snapshot();
+    for name in streams(config) {
+        let Some(stream) = snapshot.resolve(&name) else {
+            tracing::error!(stream = name, "feeds.streams names a stream that is not declared");
+            continue;
+        };
+        for topic in &stream.topics {
+            let Ok(topic) = TopicName::new(topic) else { continue };
+            let spec =
+                TopicSpec { name: topic, partitions: stream.levada.partitions, retention: retention(config) };
+            tokio::spawn(follow_topic(feeds.clone(), log.clone(), spec, shutdown.clone()));
+        }
+    }
+}
+
+async fn follow_topic(feeds: Feeds, log: Arc<dyn Log>, spec: TopicSpec, shutdown: Shutdown) {
+    let partitions = loop {
+        match log.topic(&spec).await {
+            Ok(info) => break info.partitions,
+            Err(error) => tracing::warn!(topic = %spec.name, %error, "feeds cannot follow a topic yet"),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(PAUSE) => {}
+            () = shutdown.begun() => return,
+        }
+    };
+    for partition in 0..partitions {
+        let of = TopicPartition::new(spec.name.clone(), partition);
+        let (feeds, log, shutdown) = (feeds.clone(), log.clone(), shutdown.clone());
+        tokio::spawn(async move {
+            tokio::select! {
+                () = follow(&feeds, &log, of) => {}
+                () = shutdown.begun() => {}
+            }
+        });
+    }
+}
+
+/// Follows a partition from its end on. Whatever is missed only makes a feed live out its time.
+async fn follow(feeds: &Feeds, log: &Arc<dyn Log>, of: TopicPartition) {
+    let mut next = match log.bounds(&of).await {
+        Ok(bounds) => bounds.next,
+        Err(_) => 0,
+    };
+    loop {
+        match log.read(&Position { of: of.clone(), offset: next }, LIMIT).await {
+            Ok(batch) => {
+                for record in batch.iter() {
+                    invalidate(feeds, record.value);
+                }
+                next = batch.next();
+            }
+            Err(LogError::OutOfRange(bounds)) => next = bounds.next,
+            Err(error) => {
+                tracing::warn!(%of, %error, "feeds cannot read a stream");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+fn invalidate(feeds: &Feeds, event: &[u8]) {
+    let Ok(document) = Document::parse(event) else { return };
+    let root = document.root();
+    let text = |path: &[&str]| root.at_path(path.iter().copied()).and_then(Value::as_str);
+    let title = text(&["page", "page_title"]).or_else(|| text(&["page_title"])).or_else(|| text(&["title"]));
+    if let (Some(domain), Some(title)) = (text(&["meta", "domain"]), title) {
+        let outdated = feeds.invalidate(&domain, &title);
+        metrics::counter!("levada_feeds_invalidated_by_events_total").increment(outdated as u64);
+    }
+}

@@ -26,6 +26,8 @@ enum Command {
     },
     /// Print an example file with every key and its meaning
     Example,
+    /// Print the reference page of all keys as Markdown
+    Reference,
 }
 
 pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
@@ -44,6 +46,7 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
             }
         }
         Command::Example => print!("{}", keys::example()),
+        Command::Reference => print!("{}", keys::reference()),
     }
     Ok(Exit::Ok)
 }

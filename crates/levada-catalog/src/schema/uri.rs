@@ -7,6 +7,9 @@ use super::SchemaError;
 /// Longest schema URI. The longest of Wikimedia's has 92 bytes.
 const URI_BYTES_MAX: usize = 1024;
 
+/// Longest step of a URI's path. File systems take names of 255 bytes, of which an extension needs some.
+const STEP_BYTES_MAX: usize = 200;
+
 /// A schema URI that is safe to look up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum SchemaUri {
@@ -58,6 +61,9 @@ fn check(uri: &str, absolute: bool) -> Result<SchemaUri, Cow<'static, str>> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "._-+~@,=/".contains(c);
     if let Some(c) = path.chars().find(|c| !allowed(*c)) {
         return Err(format!("the URI has the character {c:?}, which paths of schemas do not have").into());
+    }
+    if path.split('/').any(|step| step.len() > STEP_BYTES_MAX) {
+        return Err(format!("the URI has a step of more than {STEP_BYTES_MAX} bytes").into());
     }
     if path.split('/').any(|step| matches!(step, "" | "." | "..")) {
         return Err("the URI has an empty step or one of . and .., which would leave the repository".into());

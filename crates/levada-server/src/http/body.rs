@@ -132,6 +132,11 @@ fn utf8(charset: String, raw: Bytes) -> Result<Bytes, BodyError> {
     let units = |order: fn([u8; 2]) -> u16, raw: &[u8]| -> Vec<u16> {
         raw.chunks_exact(2).map(|pair| order([pair[0], pair[1]])).collect()
     };
+    let malformed =
+        || BodyError::new(ErrorCode::MalformedEncoding, "BadRequestError", "the body is not valid UTF-16");
+    if charset.starts_with("utf-16") && !raw.len().is_multiple_of(2) {
+        return Err(malformed());
+    }
     let units = match charset.as_str() {
         "utf-8" | "utf8" => return Ok(raw),
         "utf-16be" => units(u16::from_be_bytes, &raw),
@@ -144,5 +149,5 @@ fn utf8(charset: String, raw: Bytes) -> Result<Bytes, BodyError> {
     };
     String::from_utf16(&units)
         .map(Bytes::from)
-        .map_err(|_| BodyError::new(ErrorCode::MalformedEncoding, "BadRequestError", "the body is not valid UTF-16"))
+        .map_err(|_| malformed())
 }

@@ -42,6 +42,14 @@ impl App {
         }
     }
 
+    /// Headers of EventGate's routes in place of those of EventStreams.
+    pub(super) fn as_intake(&self, headers: &mut HeaderMap) {
+        for name in ["x-content-security-policy", "x-webkit-csp"] {
+            headers.remove(name);
+        }
+        self.intake_headers(headers);
+    }
+
     fn cors(&self, headers: &mut HeaderMap, allow: &'static str, expose: &'static str) {
         let Ok(origin) = HeaderValue::from_str(&self.config.http.cors) else { return };
         if origin.is_empty() {

@@ -137,12 +137,17 @@ impl App {
 
     pub(super) fn wrong_method(&self, route: &Route, call: &Call) -> Response<Body> {
         if self.config.compat.eventgate && route.is_intake() {
-            return self.not_found(call);
+            let mut response = self.not_found(call);
+            self.as_intake(response.headers_mut());
+            return response;
         }
         let detail = format!("{} is not possible here; use {}", call.request.method(), route.allow());
         let mut response =
             self.problem(ErrorCode::MethodNotAllowed, "method_not_allowed", "Method Not Allowed", &detail, call);
         response.headers_mut().insert(ALLOW, HeaderValue::from_static(route.allow()));
+        if route.is_intake() {
+            self.as_intake(response.headers_mut());
+        }
         response
     }
 

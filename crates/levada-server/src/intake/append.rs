@@ -60,11 +60,21 @@ impl Intake {
     /// Appends what is planned and adds a failure for every event that was not stored.
     pub(super) async fn append(&self, plan: Plan, texts: Texts, failures: &mut Vec<Failure<'static>>) {
         let mut sending = FuturesUnordered::new();
+        // Ids met in this request, and the events that repeat them: they share the first one's fate.
+        let mut met: HashMap<(String, String), usize> = HashMap::new();
+        let mut repeats: Vec<(usize, usize, Range<usize>)> = Vec::new();
         for group in plan.groups {
             let mut sent = Sent { events: Vec::with_capacity(group.events.len()), entered: Vec::new() };
             let mut records = Vec::with_capacity(group.events.len());
             for (index, checked) in group.events {
                 if let Some((stream, id)) = &checked.dedupe {
+                    let place = (stream.name.clone(), id.clone());
+                    if let Some(first) = met.get(&place) {
+                        metrics::counter!("levada_intake_duplicates_total").increment(1);
+                        repeats.push((index, *first, checked.value.clone()));
+                        continue;
+                    }
+                    met.insert(place, index);
                     match self.windows.enter(stream, id) {
                         Ok(entered) => sent.entered.push(entered),
                         // Stored already: the promise to the producer holds, nothing to do.
@@ -94,6 +104,13 @@ impl Intake {
                         failures.push(Failure { index, code, event, context });
                     }
                 }
+            }
+        }
+        for (index, first, range) in repeats {
+            if let Some(failed) = failures.iter().find(|failure| failure.index == first) {
+                let event = String::from_utf8_lossy(&texts[range]).into_owned().into();
+                let (code, context) = (failed.code, failed.context.clone());
+                failures.push(Failure { index, code, event, context });
             }
         }
     }

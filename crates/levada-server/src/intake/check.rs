@@ -178,6 +178,12 @@ impl Intake {
             let code = unauthorised_code(&e, snapshot.stream(stream_name).is_some());
             refuse(code, format!("{who} {e}"))
         })?;
+        if stream.is_pattern() {
+            // The pattern's own text is no name that it matches.
+            let who = describe_event(id.as_deref(), Some(schema.uri()), Some(stream_name));
+            let message = format!("{who} is not allowed in stream; {stream_name} is not configured.");
+            return Err(refuse(ErrorCode::StreamUnknown, message));
+        }
         if let Err(violations) = schema.validate(event) {
             let violations = violations.iter().map(wire_violation).collect();
             let context = Context::Violations(violations);
@@ -232,7 +238,8 @@ fn schema_refusal(error: &SchemaError, event: &str) -> Box<Refusal> {
         SchemaError::Insecure { .. } => ErrorCode::SchemaInsecure,
         SchemaError::Invalid { .. } => ErrorCode::SchemaInvalid,
     };
-    Refusal::new(code, format!("{}: {error}", error.reference_message()), event)
+    // The text begins as the original's: `Failed loading schema at {uri}`.
+    Refusal::new(code, error.to_string(), event)
 }
 
 fn unauthorised_code(error: &Unauthorised, declared: bool) -> ErrorCode {

@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 /// Most ids that are remembered per stream; the oldest are forgotten first.
 const IDS_MAX: usize = 1_000_000;
 
-/// The id is in the window already.
+/// An event with this id is stored already.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Repeated;
 
@@ -26,9 +26,17 @@ pub(super) struct Entered {
     id: Arc<str>,
 }
 
+/// An id in a window. Only what is stored makes a later event a repetition: what is on its way may
+/// still fail, and then nobody would have stored either.
+#[derive(Debug)]
+struct Place {
+    entered: Instant,
+    stored: bool,
+}
+
 #[derive(Debug, Default)]
 struct Window {
-    ids: HashMap<Arc<str>, Instant>,
+    ids: HashMap<Arc<str>, Place>,
     order: VecDeque<(Instant, Arc<str>)>,
 }
 
@@ -39,7 +47,7 @@ pub(super) struct Windows {
 }
 
 impl Windows {
-    /// Puts an id into the window of its stream, unless it is there.
+    /// Puts an id into the window of its stream, unless an event with it is stored.
     pub(super) fn enter(&self, stream: &Stream, id: &str) -> Result<Entered, Repeated> {
         let span = stream.levada.dedupe_window.unwrap_or_default();
         self.enter_at(&stream.name, span, id, Instant::now())
@@ -53,24 +61,37 @@ impl Windows {
                 break;
             }
             // The id may have left and entered again since; only its own entry is removed.
-            if window.ids.get(oldest) == Some(entered) {
+            if window.ids.get(oldest).is_some_and(|place| place.entered == *entered) {
                 window.ids.remove(oldest);
             }
             window.order.pop_front();
         }
-        if window.ids.contains_key(id) {
-            return Err(Repeated);
+        match window.ids.get_key_value(id) {
+            Some((_, place)) if place.stored => return Err(Repeated),
+            Some((id, _)) => return Ok(Entered { stream: stream.to_owned(), id: id.clone() }),
+            None => {}
         }
         let id: Arc<str> = id.into();
-        window.ids.insert(id.clone(), now);
+        window.ids.insert(id.clone(), Place { entered: now, stored: false });
         window.order.push_back((now, id.clone()));
         Ok(Entered { stream: stream.to_owned(), id })
     }
 
-    /// The events are stored: their ids stay.
-    pub(super) fn confirm(&self, _entered: Vec<Entered>) {}
+    /// The events are stored: from now on their ids are recognised.
+    pub(super) fn confirm(&self, entered: Vec<Entered>) {
+        if entered.is_empty() {
+            return;
+        }
+        let mut streams = self.streams.lock();
+        for Entered { stream, id } in entered {
+            if let Some(place) = streams.get_mut(&stream).and_then(|window| window.ids.get_mut(&id)) {
+                place.stored = true;
+            }
+        }
+    }
 
-    /// The events failed: ids leave unless the events may have been stored after all.
+    /// The events failed: ids leave. Where the outcome is unknown they stay as not stored, so that the
+    /// event is taken once more when it comes again.
     pub(super) fn leave(&self, entered: Vec<Entered>, code: ErrorCode) {
         if code.outcome() != Outcome::Nothing {
             return;
@@ -78,7 +99,10 @@ impl Windows {
         let mut streams = self.streams.lock();
         for Entered { stream, id } in entered {
             if let Some(window) = streams.get_mut(&stream) {
-                window.ids.remove(&id);
+                // Another request may have stored the same event in the meantime.
+                if window.ids.get(&id).is_some_and(|place| !place.stored) {
+                    window.ids.remove(&id);
+                }
             }
         }
     }
@@ -93,7 +117,9 @@ mod tests {
         let windows = Windows::default();
         let (start, span) = (Instant::now(), Duration::from_secs(10));
         let enter = |stream: &str, id: &str, after: u64| {
-            windows.enter_at(stream, span, id, start + Duration::from_secs(after)).map(|_| ())
+            let entered = windows.enter_at(stream, span, id, start + Duration::from_secs(after))?;
+            windows.confirm(vec![entered]);
+            Ok(())
         };
         assert_eq!(enter("a", "x", 0), Ok(()));
         assert_eq!(enter("a", "x", 9), Err(Repeated));
@@ -110,6 +136,19 @@ mod tests {
         windows.leave(vec![entered], ErrorCode::StorageUnavailable);
         let entered = windows.enter_at("a", span, "x", now).unwrap();
         windows.leave(vec![entered], ErrorCode::OutcomeUnknown);
+        let entered = windows.enter_at("a", span, "x", now).unwrap();
+        windows.confirm(vec![entered]);
         assert!(windows.enter_at("a", span, "x", now).is_err());
+    }
+
+    #[test]
+    fn an_event_on_its_way_does_not_stand_for_another() {
+        let windows = Windows::default();
+        let (now, span) = (Instant::now(), Duration::from_secs(10));
+        let first = windows.enter_at("a", span, "x", now).unwrap();
+        let second = windows.enter_at("a", span, "x", now).unwrap();
+        windows.confirm(vec![second]);
+        windows.leave(vec![first], ErrorCode::StorageUnavailable);
+        assert_eq!(windows.enter_at("a", span, "x", now).map(|_| ()), Err(Repeated));
     }
 }

@@ -7,12 +7,13 @@ use bytes::Bytes;
 use http::header::CONTENT_SECURITY_POLICY;
 use http::{HeaderValue, Response, StatusCode};
 use levada_catalog::Stream;
+use levada_wire::ErrorCode;
 use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
 
-use super::App;
 use super::info::VERSION;
 use super::respond::{Body, JSON, plain};
+use super::{App, Call};
 
 const BASE: &str = include_str!("openapi.json");
 const DOC: &str = include_str!("doc.html");
@@ -42,7 +43,14 @@ pub(super) async fn spec(app: &App) -> Response<Body> {
     response
 }
 
-pub(super) fn doc(app: &App) -> Response<Body> {
+/// The page. It is one file: any other that is asked for (`path=`) is not there (§1.1).
+pub(super) fn doc(app: &App, call: &Call) -> Response<Body> {
+    let query = call.request.uri().query().unwrap_or_default();
+    if let Some(path) = query.split('&').find_map(|pair| pair.strip_prefix("path=")) {
+        let path = percent_encoding::percent_decode_str(path).decode_utf8_lossy();
+        let detail = format!("{path} could not be found.");
+        return app.problem(ErrorCode::NotFound, "not_found", "File not found", &detail, call);
+    }
     let mut response = plain(StatusCode::OK, "text/html; charset=utf-8", DOC);
     app.stream_headers(response.headers_mut());
     response.headers_mut().insert(CONTENT_SECURITY_POLICY, DOC_CSP);

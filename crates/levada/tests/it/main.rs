@@ -1,9 +1,13 @@
 //! Tests of the built binary from outside, over real sockets: scenarios as data, real data, kills.
 
 #[cfg(test)]
+mod browser;
+#[cfg(test)]
 mod cli;
 #[cfg(test)]
 mod client;
+#[cfg(test)]
+mod curl;
 #[cfg(test)]
 mod kill;
 #[cfg(test)]

@@ -10,7 +10,8 @@ fn curl_shows_events_as_they_come() {
     let Some(curl) = program(&["curl"]) else {
         return;
     };
-    let server = site().start();
+    let site = site();
+    let server = site.start();
     let mut child = Command::new(curl)
         .args(["-N", "-s", "--max-time", "60"])
         .arg(format!("{}/v2/stream/a", server.url()))

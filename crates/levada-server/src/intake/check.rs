@@ -175,15 +175,9 @@ impl Intake {
         let id = meta.and_then(|m| m.get("id")).and_then(|id| id.as_str());
         let stream = authorise(snapshot, stream_name, schema, self.options.service.as_deref()).map_err(|e| {
             let who = describe_event(id.as_deref(), Some(schema.uri()), Some(stream_name));
-            let code = unauthorised_code(&e, snapshot.stream(stream_name).is_some());
+            let code = unauthorised_code(&e, snapshot.stream(stream_name).is_some_and(|found| !found.is_pattern()));
             refuse(code, format!("{who} {e}"))
         })?;
-        if stream.is_pattern() {
-            // The pattern's own text is no name that it matches.
-            let who = describe_event(id.as_deref(), Some(schema.uri()), Some(stream_name));
-            let message = format!("{who} is not allowed in stream; {stream_name} is not configured.");
-            return Err(refuse(ErrorCode::StreamUnknown, message));
-        }
         if let Err(violations) = schema.validate(event) {
             let violations = violations.iter().map(wire_violation).collect();
             let context = Context::Violations(violations);

@@ -84,7 +84,8 @@ impl Response {
             reason,
             headers,
             body,
-            head_only,
+            // Neither has a body, whatever the connection does.
+            head_only: head_only || matches!(status, 204 | 304),
             chunk: None,
         }
     }

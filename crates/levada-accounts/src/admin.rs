@@ -18,13 +18,15 @@ use crate::token::keyset::{KeyError, KeyMaker, NewKey};
 
 pub(crate) mod groups;
 pub(crate) mod keys;
+mod sessions;
 mod signing;
 mod users;
 
 pub use self::groups::GroupInfo;
 pub use self::keys::{KeyInfo, NewApiKey};
+pub use self::sessions::SessionInfo;
 pub use self::signing::{Rotation, SigningKeyInfo};
-pub use self::users::{Ensured, NewUser, SessionInfo, UserInfo};
+pub use self::users::{Ensured, NewUser, UserInfo};
 
 /// Why an administrator's wish is not done.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

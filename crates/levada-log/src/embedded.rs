@@ -168,8 +168,7 @@ impl Embedded {
         };
         for number in 0..committers {
             let name = format!("levada-commit-{number}");
-            log.spawn(name, |engine| committer::run(engine))
-                .map_err(OpenError::Threads)?;
+            log.spawn(name, committer::run).map_err(OpenError::Threads)?;
         }
         if let Some(every) = every {
             log.spawn("levada-keeper".into(), move |engine| keeper::run(engine, every))

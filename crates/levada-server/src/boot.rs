@@ -14,8 +14,8 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::config::{Config, Durability, LogKind};
-use crate::feeds;
 use crate::delivery::{Delivery, Options as DeliveryOptions};
+use crate::feeds;
 use crate::http::{App, AppParts, serve};
 use crate::intake::{Intake, IntakeOptions};
 use crate::metrics::Metrics;
@@ -27,7 +27,9 @@ use crate::sources;
 #[derive(Debug, thiserror::Error)]
 pub enum BootError {
     /// The address may be reached by strangers and nothing keeps them out.
-    #[error("{0} can be reached from other machines, and there is no authentication; listen on 127.0.0.1, or start with --insecure if a proxy or firewall keeps strangers out")]
+    #[error(
+        "{0} can be reached from other machines, and there is no authentication; listen on 127.0.0.1, or start with --insecure if a proxy or firewall keeps strangers out"
+    )]
     Exposed(SocketAddr),
     /// The address cannot be listened on.
     #[error("cannot listen on {0}: {1}")]
@@ -103,10 +105,18 @@ impl Engine {
                 Arc::new(move || {
                     let stats = log.stats();
                     let partitions = stats.partitions.into_iter();
-                    let partitions = partitions.filter_map(|p| p.poisoned.map(|why| format!("{}: {why}", p.of)));
-                    let topics = stats.damaged_topics.into_iter().map(|(topic, why)| format!("{topic}: {why}"));
+                    let partitions =
+                        partitions.filter_map(|p| p.poisoned.map(|why| format!("{}: {why}", p.of)));
+                    let topics = stats
+                        .damaged_topics
+                        .into_iter()
+                        .map(|(topic, why)| format!("{topic}: {why}"));
                     let faults: Vec<String> = partitions.chain(topics).collect();
-                    if faults.is_empty() { Vec::new() } else { vec![("log", faults.join("; "))] }
+                    if faults.is_empty() {
+                        Vec::new()
+                    } else {
+                        vec![("log", faults.join("; "))]
+                    }
                 })
             }
         }
@@ -117,7 +127,10 @@ impl Engine {
 pub(crate) fn retention(config: &Config) -> Retention {
     let age = config.log.retention_age;
     let bytes = config.log.retention_bytes;
-    Retention { age: (!age.is_zero()).then_some(age), bytes: (bytes > 0).then_some(bytes as u64) }
+    Retention {
+        age: (!age.is_zero()).then_some(age),
+        bytes: (bytes > 0).then_some(bytes as u64),
+    }
 }
 
 /// Starts a server; it serves when this returns.
@@ -129,9 +142,12 @@ pub async fn start(config: Config, options: StartOptions) -> Result<Running, Boo
         return Err(BootError::Exposed(config.listen));
     }
     let metrics = Metrics::install().map_err(BootError::Metrics)?;
-    let listener =
-        TcpListener::bind(config.listen).await.map_err(|e| BootError::Listen(config.listen, e))?;
-    let address = listener.local_addr().map_err(|e| BootError::Listen(config.listen, e))?;
+    let listener = TcpListener::bind(config.listen)
+        .await
+        .map_err(|e| BootError::Listen(config.listen, e))?;
+    let address = listener
+        .local_addr()
+        .map_err(|e| BootError::Listen(config.listen, e))?;
     let outbound = Arc::new(Outbound::new().map_err(|e| BootError::Outbound(e.to_string()))?);
     let catalog = open_catalog(sources::streams(&config, options.demo), outbound.clone()).await?;
     let schemas = Arc::new(sources::schemas(&config, options.demo, outbound));
@@ -139,7 +155,10 @@ pub async fn start(config: Config, options: StartOptions) -> Result<Running, Boo
     let log = engine.log();
     // A little earlier than promised, so that a late timer or a slow network does not break the promise.
     let heartbeat = config.streams.heartbeat.mul_f64(14.0 / 15.0);
-    let delivery_options = DeliveryOptions { heartbeat, ..DeliveryOptions::default() };
+    let delivery_options = DeliveryOptions {
+        heartbeat,
+        ..DeliveryOptions::default()
+    };
     let delivery = Arc::new(Delivery::new(log.clone(), delivery_options));
     let intake_options = IntakeOptions {
         service: (!config.intake.service.is_empty()).then(|| config.intake.service.clone()),
@@ -149,9 +168,18 @@ pub async fn start(config: Config, options: StartOptions) -> Result<Running, Boo
         batch_events_max: config.intake.batch_events_max,
         deadline: config.intake.deadline,
         retention: retention(&config),
-        emitter: if config.intake.service.is_empty() { "levada".into() } else { config.intake.service.clone() },
+        emitter: if config.intake.service.is_empty() {
+            "levada".into()
+        } else {
+            config.intake.service.clone()
+        },
     };
-    let intake = Arc::new(Intake::new(catalog.clone(), schemas.clone(), log.clone(), intake_options));
+    let intake = Arc::new(Intake::new(
+        catalog.clone(),
+        schemas.clone(),
+        log.clone(),
+        intake_options,
+    ));
     let shutdown = Shutdown::default();
     let feeds = feeds::build(&config)?;
     if let Some(feeds) = &feeds {
@@ -174,7 +202,15 @@ pub async fn start(config: Config, options: StartOptions) -> Result<Running, Boo
     let serving = tokio::spawn(serve(app, listener));
     tracing::info!(%address, backend = log.facts().backend, "serving");
     let drain_timeout = config.http.drain_timeout;
-    Ok(Running { address, log, shutdown, serving, engine, delivery, drain_timeout })
+    Ok(Running {
+        address,
+        log,
+        shutdown,
+        serving,
+        engine,
+        delivery,
+        drain_timeout,
+    })
 }
 
 impl Running {
@@ -194,7 +230,9 @@ impl Running {
 }
 
 async fn open_catalog(config: CatalogConfig, outbound: Arc<Outbound>) -> Result<Arc<Catalog>, BootError> {
-    let catalog = Catalog::open(config, outbound).await.map_err(|e| BootError::Catalog(e.to_string()))?;
+    let catalog = Catalog::open(config, outbound)
+        .await
+        .map_err(|e| BootError::Catalog(e.to_string()))?;
     let snapshot = catalog.snapshot();
     for problem in snapshot.problems() {
         match problem.severity {
@@ -239,7 +277,11 @@ fn spawn_refresh(catalog: Arc<Catalog>, shutdown: Shutdown) {
             match catalog.refresh().await {
                 RefreshOutcome::Unchanged => {}
                 RefreshOutcome::Replaced { streams, problems } => {
-                    tracing::info!(streams, problems = problems.len(), "stream configuration was reloaded");
+                    tracing::info!(
+                        streams,
+                        problems = problems.len(),
+                        "stream configuration was reloaded"
+                    );
                     for problem in problems {
                         tracing::warn!(%problem, "stream configuration");
                     }

@@ -215,14 +215,26 @@ mod tests {
     fn later_layers_win_and_tell_their_origin() {
         let loaded = load(
             "listen = \"127.0.0.1:1\"\n[intake]\nservice = \"a\"\ndeadline = \"2s\"\n",
-            &[("LEVADA_INTAKE__SERVICE", "b"), ("LEVADA_COMPAT__EVENTGATE", "true"), ("HOME", "/")],
+            &[
+                ("LEVADA_INTAKE__SERVICE", "b"),
+                ("LEVADA_COMPAT__EVENTGATE", "true"),
+                ("HOME", "/"),
+            ],
         )
         .unwrap();
         assert_eq!(loaded.config.listen.port(), 1);
         assert_eq!(loaded.config.intake.service, "b");
         assert!(loaded.config.compat.eventgate);
         assert_eq!(loaded.config.intake.deadline, Duration::from_secs(2));
-        let origin = |key: &str| loaded.values.iter().find(|(k, ..)| k == key).unwrap().2.to_string();
+        let origin = |key: &str| {
+            loaded
+                .values
+                .iter()
+                .find(|(k, ..)| k == key)
+                .unwrap()
+                .2
+                .to_string()
+        };
         assert!(origin("listen").contains("levada.toml:1"), "{}", origin("listen"));
         assert_eq!(origin("intake.service"), "LEVADA_INTAKE__SERVICE");
         assert_eq!(origin("data"), "default");
@@ -231,10 +243,20 @@ mod tests {
     #[test]
     fn unknown_keys_and_bad_values_are_refused_with_place_and_remedy() {
         let fault = load("[intake]\nservise = \"a\"\n", &[]).unwrap_err().to_string();
-        assert!(fault.contains("levada.toml:2") && fault.contains("intake.service"), "{fault}");
-        let fault = load("[intake]\ndeadline = \"soon\"\n", &[]).unwrap_err().to_string();
-        assert!(fault.contains("intake.deadline") && fault.contains("30s"), "{fault}");
-        let fault = load("[intake]\ndeadline = 5\n[log]\ndurability = \"none\"\n", &[]).unwrap_err().to_string();
+        assert!(
+            fault.contains("levada.toml:2") && fault.contains("intake.service"),
+            "{fault}"
+        );
+        let fault = load("[intake]\ndeadline = \"soon\"\n", &[])
+            .unwrap_err()
+            .to_string();
+        assert!(
+            fault.contains("intake.deadline") && fault.contains("30s"),
+            "{fault}"
+        );
+        let fault = load("[intake]\ndeadline = 5\n[log]\ndurability = \"none\"\n", &[])
+            .unwrap_err()
+            .to_string();
         assert!(fault.contains("log.durability"), "{fault}");
         let fault = load("listen = ", &[]).unwrap_err().to_string();
         assert!(fault.contains("levada.toml"), "{fault}");

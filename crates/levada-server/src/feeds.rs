@@ -16,7 +16,10 @@ use crate::config::Config;
 use crate::shutdown::Shutdown;
 
 /// How much is read of a stream at a time, and how long a read waits for more.
-const LIMIT: ReadLimit = ReadLimit { bytes: 256 * 1024, wait: Duration::from_secs(5) };
+const LIMIT: ReadLimit = ReadLimit {
+    bytes: 256 * 1024,
+    wait: Duration::from_secs(5),
+};
 
 /// Pause after a failed read.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -26,14 +29,21 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// # Errors
 /// [`BootError::Feeds`] names the key or file at fault.
 pub fn build(config: &Config) -> Result<Option<Feeds>, BootError> {
-    if !config.feeds.get("enabled").and_then(toml::Value::as_bool).unwrap_or(false) {
+    if !config
+        .feeds
+        .get("enabled")
+        .and_then(toml::Value::as_bool)
+        .unwrap_or(false)
+    {
         return Ok(None);
     }
     let mut table = config.feeds.clone();
     for own in ["enabled", "streams"] {
         table.remove(own);
     }
-    table.entry("compat").or_insert(toml::Value::Boolean(config.compat.wikifeeds));
+    table
+        .entry("compat")
+        .or_insert(toml::Value::Boolean(config.compat.wikifeeds));
     let fault = |e: &dyn std::fmt::Display| BootError::Feeds(e.to_string());
     let mut settings = FeedsConfig::deserialize(toml::Value::Table(table)).map_err(|e| fault(&e))?;
     if settings.cache.path.is_none() && settings.replay.is_none() {
@@ -45,11 +55,21 @@ pub fn build(config: &Config) -> Result<Option<Feeds>, BootError> {
 /// Names of the streams whose events refresh feeds.
 fn streams(config: &Config) -> Vec<String> {
     let listed = config.feeds.get("streams").and_then(toml::Value::as_array);
-    listed.into_iter().flatten().filter_map(|name| name.as_str().map(str::to_owned)).collect()
+    listed
+        .into_iter()
+        .flatten()
+        .filter_map(|name| name.as_str().map(str::to_owned))
+        .collect()
 }
 
 /// Keeps the feeds fresh and follows the streams that refresh them, until shutdown.
-pub(crate) fn spawn(feeds: &Feeds, config: &Config, catalog: &Catalog, log: &Arc<dyn Log>, shutdown: &Shutdown) {
+pub(crate) fn spawn(
+    feeds: &Feeds,
+    config: &Config,
+    catalog: &Catalog,
+    log: &Arc<dyn Log>,
+    shutdown: &Shutdown,
+) {
     let (tending, stop) = (feeds.clone(), shutdown.clone());
     tokio::spawn(async move { tending.run(stop.begun()).await });
     let snapshot = catalog.snapshot();
@@ -59,9 +79,14 @@ pub(crate) fn spawn(feeds: &Feeds, config: &Config, catalog: &Catalog, log: &Arc
             continue;
         };
         for topic in &stream.topics {
-            let Ok(topic) = TopicName::new(topic) else { continue };
-            let spec =
-                TopicSpec { name: topic, partitions: stream.levada.partitions, retention: retention(config) };
+            let Ok(topic) = TopicName::new(topic) else {
+                continue;
+            };
+            let spec = TopicSpec {
+                name: topic,
+                partitions: stream.levada.partitions,
+                retention: retention(config),
+            };
             tokio::spawn(follow_topic(feeds.clone(), log.clone(), spec, shutdown.clone()));
         }
     }
@@ -97,7 +122,16 @@ async fn follow(feeds: &Feeds, log: &Arc<dyn Log>, of: TopicPartition) {
         Err(_) => 0,
     };
     loop {
-        match log.read(&Position { of: of.clone(), offset: next }, LIMIT).await {
+        match log
+            .read(
+                &Position {
+                    of: of.clone(),
+                    offset: next,
+                },
+                LIMIT,
+            )
+            .await
+        {
             Ok(batch) => {
                 for record in batch.iter() {
                     invalidate(feeds, record.value);
@@ -114,10 +148,14 @@ async fn follow(feeds: &Feeds, log: &Arc<dyn Log>, of: TopicPartition) {
 }
 
 fn invalidate(feeds: &Feeds, event: &[u8]) {
-    let Ok(document) = Document::parse(event) else { return };
+    let Ok(document) = Document::parse(event) else {
+        return;
+    };
     let root = document.root();
     let text = |path: &[&str]| root.at_path(path.iter().copied()).and_then(Value::as_str);
-    let title = text(&["page", "page_title"]).or_else(|| text(&["page_title"])).or_else(|| text(&["title"]));
+    let title = text(&["page", "page_title"])
+        .or_else(|| text(&["page_title"]))
+        .or_else(|| text(&["title"]));
     if let (Some(domain), Some(title)) = (text(&["meta", "domain"]), title) {
         let outdated = feeds.invalidate(&domain, &title);
         metrics::counter!("levada_feeds_invalidated_by_events_total").increment(outdated as u64);

@@ -74,7 +74,17 @@ pub(crate) struct Call {
 impl App {
     /// An application over its parts.
     pub fn new(parts: AppParts, shutdown: Shutdown) -> Self {
-        let AppParts { config, catalog, schemas, catalog_compat, intake, delivery, feeds, metrics, unready } = parts;
+        let AppParts {
+            config,
+            catalog,
+            schemas,
+            catalog_compat,
+            intake,
+            delivery,
+            feeds,
+            metrics,
+            unready,
+        } = parts;
         let in_flight = Arc::new(Semaphore::new(events::permits(config.intake.in_flight_bytes_max)));
         let clients = clients::Clients::new(config.streams.connections_per_client);
         Self {
@@ -98,7 +108,11 @@ impl App {
         let method = call.request.method().clone();
         let path = call.request.uri().path();
         if let Some(feeds) = &self.feeds {
-            let host = call.request.headers().get(http::header::HOST).and_then(|h| h.to_str().ok());
+            let host = call
+                .request
+                .headers()
+                .get(http::header::HOST)
+                .and_then(|h| h.to_str().ok());
             if feeds.claims(&method, host, path) {
                 return feeds::answer(feeds, call).await;
             }
@@ -149,8 +163,14 @@ pub async fn serve(app: Arc<App>, listener: TcpListener) {
     let connections = Arc::new(Semaphore::new(app.config.http.connections_max));
     let graceful = GracefulShutdown::new();
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(app.config.http.header_timeout);
-    builder.http2().timer(TokioTimer::new()).keep_alive_interval(Some(Duration::from_secs(30)));
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(app.config.http.header_timeout);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(Some(Duration::from_secs(30)));
     loop {
         let (socket, peer) = tokio::select! {
             accepted = listener.accept() => match accepted {
@@ -178,7 +198,14 @@ pub async fn serve(app: Arc<App>, listener: TcpListener) {
             let app = app.clone();
             async move {
                 let received = Timestamp::from_system(std::time::SystemTime::now());
-                Ok::<_, std::convert::Infallible>(app.answer(Call { request, peer, received }).await)
+                Ok::<_, std::convert::Infallible>(
+                    app.answer(Call {
+                        request,
+                        peer,
+                        received,
+                    })
+                    .await,
+                )
             }
         });
         let connection = builder.serve_connection(TokioIo::new(socket), service);

@@ -97,9 +97,18 @@ impl BodyFault {
         match self {
             BodyFault::Empty => ErrorCode::EmptyBody,
             BodyFault::TooMany { .. } => ErrorCode::TooManyEvents,
-            BodyFault::Json(JsonError { kind: JsonErrorKind::Utf8, .. }) => ErrorCode::InvalidUtf8,
-            BodyFault::Json(JsonError { kind: JsonErrorKind::Depth, .. }) => ErrorCode::TooDeep,
-            BodyFault::Json(JsonError { kind: JsonErrorKind::Size, .. }) => ErrorCode::BodyTooLarge,
+            BodyFault::Json(JsonError {
+                kind: JsonErrorKind::Utf8,
+                ..
+            }) => ErrorCode::InvalidUtf8,
+            BodyFault::Json(JsonError {
+                kind: JsonErrorKind::Depth,
+                ..
+            }) => ErrorCode::TooDeep,
+            BodyFault::Json(JsonError {
+                kind: JsonErrorKind::Size,
+                ..
+            }) => ErrorCode::BodyTooLarge,
             BodyFault::Json(_) | BodyFault::Scalar => ErrorCode::MalformedJson,
         }
     }
@@ -159,7 +168,10 @@ impl Intake {
         let mut failures: Vec<Failure<'static>> = Vec::new();
         for (index, event) in events.iter().enumerate() {
             let from = scratch.mark();
-            match self.check(&document, *event, request, &snapshot, &mut scratch).await {
+            match self
+                .check(&document, *event, request, &snapshot, &mut scratch)
+                .await
+            {
                 Ok(checked) => plan.add(index, checked),
                 Err(refusal) => {
                     failures.push(refusal.into_failure(index));
@@ -177,7 +189,10 @@ impl Intake {
         Ok(Report { total, failures })
     }
 
-    fn events<'d>(&self, document: &'d Document<'_>) -> Result<Vec<levada_event::json::Value<'d>>, BodyFault> {
+    fn events<'d>(
+        &self,
+        document: &'d Document<'_>,
+    ) -> Result<Vec<levada_event::json::Value<'d>>, BodyFault> {
         use levada_event::json::Kind;
         let root = document.root();
         let events: Vec<_> = match root.kind() {
@@ -189,7 +204,10 @@ impl Intake {
             return Err(BodyFault::Empty);
         }
         if events.len() > self.options.batch_events_max {
-            return Err(BodyFault::TooMany { events: events.len(), max: self.options.batch_events_max });
+            return Err(BodyFault::TooMany {
+                events: events.len(),
+                max: self.options.batch_events_max,
+            });
         }
         Ok(events)
     }
@@ -227,7 +245,10 @@ impl Intake {
                 }
             };
             let from = scratch.mark();
-            match self.check(&document, document.root(), request, snapshot, &mut scratch).await {
+            match self
+                .check(&document, document.root(), request, snapshot, &mut scratch)
+                .await
+            {
                 Ok(checked) => plan.add(index, checked),
                 Err(refusal) => {
                     lost.push(refusal.into_failure(index));
@@ -249,7 +270,8 @@ type Texts = Bytes;
 
 impl std::fmt::Debug for Intake {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Intake").field("options", &self.options).finish_non_exhaustive()
+        f.debug_struct("Intake")
+            .field("options", &self.options)
+            .finish_non_exhaustive()
     }
 }
-

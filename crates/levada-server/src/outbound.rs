@@ -31,7 +31,13 @@ impl Outbound {
             let _ = rustls::crypto::ring::default_provider().install_default();
         });
         let client = reqwest::Client::builder()
-            .user_agent(concat!("levada/", env!("CARGO_PKG_VERSION"), " (+", env!("CARGO_PKG_REPOSITORY"), ")"))
+            .user_agent(concat!(
+                "levada/",
+                env!("CARGO_PKG_VERSION"),
+                " (+",
+                env!("CARGO_PKG_REPOSITORY"),
+                ")"
+            ))
             .timeout(TIMEOUT)
             .build()?;
         Ok(Self { client })
@@ -62,6 +68,8 @@ impl Fetch for Outbound {
             }
             bytes.extend_from_slice(&chunk);
         }
-        Ok(FetchedBody { bytes: bytes.freeze() })
+        Ok(FetchedBody {
+            bytes: bytes.freeze(),
+        })
     }
 }

@@ -12,7 +12,9 @@ pub struct Shutdown {
 
 impl Default for Shutdown {
     fn default() -> Self {
-        Self { begun: Arc::new(watch::Sender::new(false)) }
+        Self {
+            begun: Arc::new(watch::Sender::new(false)),
+        }
     }
 }
 

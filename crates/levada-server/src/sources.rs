@@ -9,15 +9,25 @@ use crate::config::Config;
 
 /// Quirks of the originals that are switched on.
 pub fn compat(config: &Config) -> Compat {
-    let base = if config.compat.streamconfigs { Compat::eventgate() } else { Compat::default() };
-    Compat { absolute_schema_uris: config.catalog.allow_absolute_schema_uris, ..base }
+    let base = if config.compat.streamconfigs {
+        Compat::eventgate()
+    } else {
+        Compat::default()
+    };
+    Compat {
+        absolute_schema_uris: config.catalog.allow_absolute_schema_uris,
+        ..base
+    }
 }
 
 /// Where streams are declared; with `demo`, the demo streams come first.
 pub fn streams(config: &Config, with_demo: bool) -> CatalogConfig {
     let headers: Vec<_> = config.catalog.stream_config_headers.clone().into_iter().collect();
     let declared = config.catalog.stream_config.iter();
-    let declared = declared.map(|location| Source { headers: headers.clone(), ..Source::at(location) });
+    let declared = declared.map(|location| Source {
+        headers: headers.clone(),
+        ..Source::at(location)
+    });
     CatalogConfig {
         sources: with_demo.then(demo::source).into_iter().chain(declared).collect(),
         wiki: Some(config.catalog.wiki.clone()).filter(|wiki| !wiki.is_empty()),
@@ -38,5 +48,9 @@ pub fn schemas(config: &Config, with_demo: bool, fetch: Arc<dyn Fetch>) -> Schem
         ..SchemaConfig::default()
     };
     let repository = SchemaRepository::new(schema_config, fetch);
-    if with_demo { repository.with_embedded(demo::SCHEMAS) } else { repository }
+    if with_demo {
+        repository.with_embedded(demo::SCHEMAS)
+    } else {
+        repository
+    }
 }

@@ -58,11 +58,20 @@ struct Wiki {
 
 pub(crate) async fn run(args: Args, stop: Stop) -> Result<Exit, Failure> {
     match args.command {
-        Command::Serve { settings, replay, insecure } => {
+        Command::Serve {
+            settings,
+            replay,
+            insecure,
+        } => {
             let mut config = enabled(&settings, replay, None)?;
             config.log.kind = levada_server::config::LogKind::Memory;
-            let options = StartOptions { insecure, demo: false };
-            let running = levada_server::start(config, options).await.map_err(boot_failure)?;
+            let options = StartOptions {
+                insecure,
+                demo: false,
+            };
+            let running = levada_server::start(config, options)
+                .await
+                .map_err(boot_failure)?;
             println!("Levada serves feeds on http://{}/feeds", running.address);
             stop.asked().await;
             running.stop().await;
@@ -76,7 +85,9 @@ pub(crate) async fn run(args: Args, stop: Stop) -> Result<Exit, Failure> {
 async fn check(wiki: Wiki, record: Option<PathBuf>) -> Result<Exit, Failure> {
     let config = enabled(&wiki.settings, wiki.replay, record)?;
     let feeds = levada_server::feeds::build(&config).map_err(boot_failure)?;
-    let Some(feeds) = feeds else { return Err(Failure::new(Exit::Config, "the feeds are switched off")) };
+    let Some(feeds) = feeds else {
+        return Err(Failure::new(Exit::Config, "the feeds are switched off"));
+    };
     let report = feeds
         .check(&wiki.domain, wiki.date.as_deref())
         .await

@@ -16,61 +16,244 @@ pub struct Key {
 }
 
 const fn key(name: &'static str, default: &'static str, doc: &'static str) -> Key {
-    Key { name, default, doc, secret: false }
+    Key {
+        name,
+        default,
+        doc,
+        secret: false,
+    }
 }
 
 /// All keys, in the order in which they are printed.
 pub const KEYS: &[Key] = &[
-    key("listen", "\"127.0.0.1:8192\"", "Address and port to listen on. Port 0 takes a free one. A server without authentication refuses addresses beyond loopback unless started with --insecure."),
-    key("data", "\"levada-data\"", "Folder that holds everything the server keeps. Created when missing; one server at a time."),
-    key("http.cors", "\"*\"", "Value of access-control-allow-origin; empty sends no CORS headers."),
-    key("http.csp", "true", "Send the security headers (content-security-policy, x-frame-options, …)."),
-    key("http.client_ip_header", "\"\"", "Header in which a trusted proxy names the client's address, such as \"x-client-ip\". Empty: the peer's address counts. Set it only when every request comes through such a proxy."),
-    key("http.header_timeout", "\"30s\"", "How long a client may take to send a request's head."),
-    key("http.drain_timeout", "\"10s\"", "How long open streams and requests may take to end at shutdown."),
-    key("http.connections_max", "20000", "Most connections at one time; more are turned away with 503."),
-    key("catalog.stream_config", "[]", "Where streams are declared: YAML or JSON files, or URLs of an action=streamconfigs API; later sources add to earlier ones."),
-    key("catalog.stream_config_headers", "{}", "Headers sent when a stream configuration URL is fetched, such as { Host = \"meta.wikimedia.org\" }."),
-    key("catalog.ttl", "\"60s\"", "How often stream configuration is read again; 0 reads it once. A bad reload keeps what is in force and says so."),
-    key("catalog.wiki", "\"\"", "Wiki whose overrides apply, such as \"enwiki\"."),
-    key("catalog.wiki_tags", "[]", "Groups of that wiki whose overrides apply, such as [\"private\"]."),
-    key("catalog.schema_base_uris", "[]", "Folders and http(s) URLs below which schemas lie; the first that has a schema wins."),
-    key("catalog.schema_file_extension", "\"\"", "Extension added to schema URIs that have none, such as \".yaml\"."),
-    key("catalog.schema_ttl", "\"10m\"", "How long a loaded schema is used before it is read again."),
-    key("catalog.allow_absolute_schema_uris", "false", "Let events name schemas by absolute URL. This lets any producer make the server fetch any URL."),
-    key("catalog.stream_aliases", "{}", "Short names of streams for readers, such as { recentchange = \"mediawiki.recentchange\" }."),
-    key("intake.service", "\"\"", "Name of this intake. When set, only streams with this destination_event_service are accepted."),
-    key("intake.topic_prefix", "\"\"", "Put before a stream's name to make its topic, such as \"eqiad.\"; streams that begin with \"eventlogging_\" stay bare."),
-    key("intake.error_stream", "\"\"", "Stream that receives an error event for every invalid event; empty: none."),
-    key("intake.body_bytes_max", "\"10MiB\"", "Largest request body, before and after decompression."),
-    key("intake.event_bytes_max", "\"4MiB\"", "Largest event; at most just below 20 MiB."),
+    key(
+        "listen",
+        "\"127.0.0.1:8192\"",
+        "Address and port to listen on. Port 0 takes a free one. A server without authentication refuses addresses beyond loopback unless started with --insecure.",
+    ),
+    key(
+        "data",
+        "\"levada-data\"",
+        "Folder that holds everything the server keeps. Created when missing; one server at a time.",
+    ),
+    key(
+        "feeds",
+        "{}",
+        "The Explore feeds: `enabled = true` switches them on, `streams` lists streams whose page-change events refresh them; the other keys of this table are in feeds.md.",
+    ),
+    key(
+        "http.cors",
+        "\"*\"",
+        "Value of access-control-allow-origin; empty sends no CORS headers.",
+    ),
+    key(
+        "http.csp",
+        "true",
+        "Send the security headers (content-security-policy, x-frame-options, …).",
+    ),
+    key(
+        "http.client_ip_header",
+        "\"\"",
+        "Header in which a trusted proxy names the client's address, such as \"x-client-ip\". Empty: the peer's address counts. Set it only when every request comes through such a proxy.",
+    ),
+    key(
+        "http.header_timeout",
+        "\"30s\"",
+        "How long a client may take to send a request's head.",
+    ),
+    key(
+        "http.drain_timeout",
+        "\"10s\"",
+        "How long open streams and requests may take to end at shutdown.",
+    ),
+    key(
+        "http.connections_max",
+        "20000",
+        "Most connections at one time; more are turned away with 503.",
+    ),
+    key(
+        "catalog.stream_config",
+        "[]",
+        "Where streams are declared: YAML or JSON files, or URLs of an action=streamconfigs API; later sources add to earlier ones.",
+    ),
+    key(
+        "catalog.stream_config_headers",
+        "{}",
+        "Headers sent when a stream configuration URL is fetched, such as { Host = \"meta.wikimedia.org\" }.",
+    ),
+    key(
+        "catalog.ttl",
+        "\"60s\"",
+        "How often stream configuration is read again; 0 reads it once. A bad reload keeps what is in force and says so.",
+    ),
+    key(
+        "catalog.wiki",
+        "\"\"",
+        "Wiki whose overrides apply, such as \"enwiki\".",
+    ),
+    key(
+        "catalog.wiki_tags",
+        "[]",
+        "Groups of that wiki whose overrides apply, such as [\"private\"].",
+    ),
+    key(
+        "catalog.schema_base_uris",
+        "[]",
+        "Folders and http(s) URLs below which schemas lie; the first that has a schema wins.",
+    ),
+    key(
+        "catalog.schema_file_extension",
+        "\"\"",
+        "Extension added to schema URIs that have none, such as \".yaml\".",
+    ),
+    key(
+        "catalog.schema_ttl",
+        "\"10m\"",
+        "How long a loaded schema is used before it is read again.",
+    ),
+    key(
+        "catalog.allow_absolute_schema_uris",
+        "false",
+        "Let events name schemas by absolute URL. This lets any producer make the server fetch any URL.",
+    ),
+    key(
+        "catalog.stream_aliases",
+        "{}",
+        "Short names of streams for readers, such as { recentchange = \"mediawiki.recentchange\" }.",
+    ),
+    key(
+        "intake.service",
+        "\"\"",
+        "Name of this intake. When set, only streams with this destination_event_service are accepted.",
+    ),
+    key(
+        "intake.topic_prefix",
+        "\"\"",
+        "Put before a stream's name to make its topic, such as \"eqiad.\"; streams that begin with \"eventlogging_\" stay bare.",
+    ),
+    key(
+        "intake.error_stream",
+        "\"\"",
+        "Stream that receives an error event for every invalid event; empty: none.",
+    ),
+    key(
+        "intake.body_bytes_max",
+        "\"10MiB\"",
+        "Largest request body, before and after decompression.",
+    ),
+    key(
+        "intake.event_bytes_max",
+        "\"4MiB\"",
+        "Largest event; at most just below 20 MiB.",
+    ),
     key("intake.batch_events_max", "10000", "Most events in one request."),
-    key("intake.in_flight_bytes_max", "\"256MiB\"", "Bytes of request bodies in work at one time; more requests wait, and are answered 503 when their deadline passes."),
-    key("intake.deadline", "\"30s\"", "How long a request may wait for storage before it is answered 503."),
-    key("intake.schema_uri_query_param", "\"\"", "Query parameter that gives $schema to events without one, such as \"schema_uri\"."),
-    key("intake.stream_query_param", "\"\"", "Query parameter that gives meta.stream to events without one, such as \"stream\"."),
-    key("intake.test_events", "[]", "Events as JSON texts that GET /v1/_test/events posts."),
-    key("log.kind", "\"embedded\"", "Where events are kept: \"embedded\" (in the data folder) or \"memory\" (gone at exit)."),
-    key("log.durability", "\"fsync\"", "What an acknowledged event survives: \"fsync\" power loss, \"os\" the death of the process."),
-    key("log.segment_bytes", "\"128MiB\"", "Size at which a segment file is sealed."),
-    key("log.compress", "false", "Compress segments with zstd when they are sealed."),
-    key("log.retention_age", "\"7d\"", "How long events are kept, from the time they were stored; 0 keeps them for ever. A stream may set its own."),
-    key("log.retention_bytes", "0", "Most bytes of a partition that are kept; 0 for no bound. A stream may set its own."),
-    key("streams.allowed", "[]", "Streams and aliases that readers may ask for; empty: all that are declared."),
-    key("streams.connections_per_client", "0", "Most open streams per client address; 0 for no bound."),
-    key("streams.connection_age_max", "0", "End streams after about this long (clients resume where they were); 0 never."),
-    key("streams.heartbeat", "\"15s\"", "Idle time after which a heartbeat is sent."),
-    key("streams.redacted_pages", "{}", "Pages whose user fields readers never see: { \"en.wikipedia.org\" = [\"Some title\"] }."),
-    key("compat.eventgate", "false", "Answer POST /v1/events with EventGate's status codes (client faults as 500)."),
-    key("compat.eventstreams", "false", "Behave as EventStreams where Levada does better: X-Client-IP is required with a connection limit, since=1970 means latest."),
-    key("compat.streamconfigs", "false", "Match constraints with the oddities of EventStreamConfig."),
-    key("compat.wikifeeds", "false", "Give the feeds the wire quirks of the original service."),
-    key("feeds", "{}", "The Explore feeds: `enabled = true` switches them on, `streams` lists streams whose page-change events refresh them; the other keys of this table are in feeds.md."),
+    key(
+        "intake.in_flight_bytes_max",
+        "\"256MiB\"",
+        "Bytes of request bodies in work at one time; more requests wait, and are answered 503 when their deadline passes.",
+    ),
+    key(
+        "intake.deadline",
+        "\"30s\"",
+        "How long a request may wait for storage before it is answered 503.",
+    ),
+    key(
+        "intake.schema_uri_query_param",
+        "\"\"",
+        "Query parameter that gives $schema to events without one, such as \"schema_uri\".",
+    ),
+    key(
+        "intake.stream_query_param",
+        "\"\"",
+        "Query parameter that gives meta.stream to events without one, such as \"stream\".",
+    ),
+    key(
+        "intake.test_events",
+        "[]",
+        "Events as JSON texts that GET /v1/_test/events posts.",
+    ),
+    key(
+        "log.kind",
+        "\"embedded\"",
+        "Where events are kept: \"embedded\" (in the data folder) or \"memory\" (gone at exit).",
+    ),
+    key(
+        "log.durability",
+        "\"fsync\"",
+        "What an acknowledged event survives: \"fsync\" power loss, \"os\" the death of the process.",
+    ),
+    key(
+        "log.segment_bytes",
+        "\"128MiB\"",
+        "Size at which a segment file is sealed.",
+    ),
+    key(
+        "log.compress",
+        "false",
+        "Compress segments with zstd when they are sealed.",
+    ),
+    key(
+        "log.retention_age",
+        "\"7d\"",
+        "How long events are kept, from the time they were stored; 0 keeps them for ever. A stream may set its own.",
+    ),
+    key(
+        "log.retention_bytes",
+        "0",
+        "Most bytes of a partition that are kept; 0 for no bound. A stream may set its own.",
+    ),
+    key(
+        "streams.allowed",
+        "[]",
+        "Streams and aliases that readers may ask for; empty: all that are declared.",
+    ),
+    key(
+        "streams.connections_per_client",
+        "0",
+        "Most open streams per client address; 0 for no bound.",
+    ),
+    key(
+        "streams.connection_age_max",
+        "0",
+        "End streams after about this long (clients resume where they were); 0 never.",
+    ),
+    key(
+        "streams.heartbeat",
+        "\"15s\"",
+        "Idle time after which a heartbeat is sent.",
+    ),
+    key(
+        "streams.redacted_pages",
+        "{}",
+        "Pages whose user fields readers never see: { \"en.wikipedia.org\" = [\"Some title\"] }.",
+    ),
+    key(
+        "compat.eventgate",
+        "false",
+        "Answer POST /v1/events with EventGate's status codes (client faults as 500).",
+    ),
+    key(
+        "compat.eventstreams",
+        "false",
+        "Behave as EventStreams where Levada does better: X-Client-IP is required with a connection limit, since=1970 means latest.",
+    ),
+    key(
+        "compat.streamconfigs",
+        "false",
+        "Match constraints with the oddities of EventStreamConfig.",
+    ),
+    key(
+        "compat.wikifeeds",
+        "false",
+        "Give the feeds the wire quirks of the original service.",
+    ),
 ];
 
 /// The example file: every key with its default, commented out, under its meaning.
 pub fn example() -> String {
-    let mut out = String::from("# levada.toml: every key with its default.\n# Each can also be set as LEVADA_SECTION__KEY in the environment.\n");
+    let mut out = String::from(
+        "# levada.toml: every key with its default.\n# Each can also be set as LEVADA_SECTION__KEY in the environment.\n",
+    );
     let mut section = "";
     for key in KEYS {
         let (of, name) = key.name.split_once('.').unwrap_or(("", key.name));
@@ -89,7 +272,13 @@ pub fn reference() -> String {
         "# Configuration\n\nOne file, `levada.toml`. Layers, later ones win: defaults, the file, environment variables\n`LEVADA_SECTION__KEY` (for top-level keys `LEVADA_KEY`), command-line flags. `levada config check` names every\nfault with its place; `levada config print --origin` shows each value in force and where it comes from.\nDurations are written `250ms`, `30s`, `5m`, `2h`, `7d`; sizes `64KiB`, `10MiB`, `2GiB`.\n\nThis page is generated from the table in `crates/levada-server/src/config/keys.rs`.\n\n| key | default | meaning |\n|---|---|---|\n",
     );
     for key in KEYS {
-        let _ = writeln!(out, "| `{}` | `{}` | {} |", key.name, key.default, key.doc.replace('|', "\\|"));
+        let _ = writeln!(
+            out,
+            "| `{}` | `{}` | {} |",
+            key.name,
+            key.default,
+            key.doc.replace('|', "\\|")
+        );
     }
     out
 }
@@ -109,7 +298,9 @@ fn distance(a: &str, b: &str) -> usize {
         let mut diagonal = row[0];
         row[0] = i + 1;
         for (j, y) in b.bytes().enumerate() {
-            let next = (diagonal + usize::from(x != y)).min(row[j] + 1).min(row[j + 1] + 1);
+            let next = (diagonal + usize::from(x != y))
+                .min(row[j] + 1)
+                .min(row[j + 1] + 1);
             diagonal = row[j + 1];
             row[j + 1] = next;
         }
@@ -126,7 +317,10 @@ mod tests {
             std::fs::write(path, super::reference()).unwrap();
         }
         let page = std::fs::read_to_string(path).unwrap_or_default();
-        assert!(page == super::reference(), "run with UPDATE_EXPECT=1 to write docs/reference/config.md");
+        assert!(
+            page == super::reference(),
+            "run with UPDATE_EXPECT=1 to write docs/reference/config.md"
+        );
     }
 
     #[test]
@@ -134,7 +328,13 @@ mod tests {
         let uncommented: String = super::example()
             .lines()
             .map(|line| match line.strip_prefix("# ") {
-                Some(rest) if super::KEYS.iter().any(|k| rest.starts_with(&format!("{} = ", k.name.rsplit('.').next().unwrap()))) => format!("{rest}\n"),
+                Some(rest)
+                    if super::KEYS
+                        .iter()
+                        .any(|k| rest.starts_with(&format!("{} = ", k.name.rsplit('.').next().unwrap()))) =>
+                {
+                    format!("{rest}\n")
+                }
                 _ => format!("{line}\n"),
             })
             .collect();

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::keys::{self, Key, KEYS};
+use super::keys::{self, KEYS, Key};
 use super::{Config, Loaded};
 
 /// Where a value is from.
@@ -91,13 +91,19 @@ pub(super) fn load(
 ) -> Result<Loaded, ConfigError> {
     let mut settings: Vec<Setting> = KEYS
         .iter()
-        .map(|key| Setting { key, value: literal(key.default), origin: Origin::Default })
+        .map(|key| Setting {
+            key,
+            value: literal(key.default),
+            origin: Origin::Default,
+        })
         .collect();
     if let Some(path) = path {
         read_file(&mut settings, path)?;
     }
     for (name, text) in environment {
-        let Some(rest) = name.strip_prefix("LEVADA_") else { continue };
+        let Some(rest) = name.strip_prefix("LEVADA_") else {
+            continue;
+        };
         // The test harness's own variables are no configuration.
         if matches!(rest, "SHARED" | "LOG" | "CONFIG" | "URL" | "TOKEN") {
             continue;
@@ -112,12 +118,18 @@ pub(super) fn load(
 }
 
 fn read_file(settings: &mut [Setting], path: &Path) -> Result<(), ConfigError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| ConfigError::Unreadable { path: path.into(), source })?;
-    let table: toml::Table = text
-        .parse()
-        .map_err(|e: toml::de::Error| ConfigError::Syntax { path: path.into(), message: e.to_string() })?;
-    let at = |key: &str| Origin::File { path: path.into(), line: line_of(&text, key) };
+    let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
+        path: path.into(),
+        source,
+    })?;
+    let table: toml::Table = text.parse().map_err(|e: toml::de::Error| ConfigError::Syntax {
+        path: path.into(),
+        message: e.to_string(),
+    })?;
+    let at = |key: &str| Origin::File {
+        path: path.into(),
+        line: line_of(&text, key),
+    };
     for (name, value) in table {
         match value {
             toml::Value::Table(section) if !KEYS.iter().any(|k| k.name == name) => {
@@ -139,14 +151,21 @@ fn set(settings: &mut [Setting], key: &str, value: toml::Value, origin: Origin) 
             setting.origin = origin;
             Ok(())
         }
-        None => Err(ConfigError::UnknownKey { origin, key: key.into(), nearest: keys::nearest(key) }),
+        None => Err(ConfigError::UnknownKey {
+            origin,
+            key: key.into(),
+            nearest: keys::nearest(key),
+        }),
     }
 }
 
 /// TOML if the text is a TOML value, else the text itself, so that variables need no quotes.
 fn literal(text: &str) -> toml::Value {
     let table: Result<toml::Table, _> = format!("v = {text}").parse();
-    table.ok().and_then(|mut t| t.remove("v")).unwrap_or_else(|| toml::Value::String(text.into()))
+    table
+        .ok()
+        .and_then(|mut t| t.remove("v"))
+        .unwrap_or_else(|| toml::Value::String(text.into()))
 }
 
 /// The line (from 1) on which a dotted key is set, as well as a look at the text can tell.
@@ -161,7 +180,10 @@ fn line_of(text: &str, key: &str) -> usize {
                 return number + 1;
             }
         }
-        let is_key = |k: &str| line.strip_prefix(k).is_some_and(|rest| rest.trim_start().starts_with(['=', '.']));
+        let is_key = |k: &str| {
+            line.strip_prefix(k)
+                .is_some_and(|rest| rest.trim_start().starts_with(['=', '.']))
+        };
         if (current == section && is_key(name)) || (current.is_empty() && is_key(key)) {
             return number + 1;
         }
@@ -190,7 +212,11 @@ fn build(settings: Vec<Setting>) -> Result<Loaded, ConfigError> {
     let values = settings
         .into_iter()
         .map(|s| {
-            let value = if s.key.secret { "***".into() } else { s.value.to_string() };
+            let value = if s.key.secret {
+                "***".into()
+            } else {
+                s.value.to_string()
+            };
             (s.key.name.to_owned(), value, s.origin)
         })
         .collect();
@@ -212,8 +238,16 @@ fn blame(settings: &[Setting], root: &toml::Table, whole: &str) -> ConfigError {
         }
         if let Err(error) = Config::deserialize(toml::Value::Table(alone)) {
             let reason = error.to_string().lines().next().unwrap_or_default().to_owned();
-            return ConfigError::Value { origin: setting.origin.clone(), key: setting.key.name.into(), reason };
+            return ConfigError::Value {
+                origin: setting.origin.clone(),
+                key: setting.key.name.into(),
+                reason,
+            };
         }
     }
-    ConfigError::Value { origin: Origin::Default, key: String::new(), reason: whole.into() }
+    ConfigError::Value {
+        origin: Origin::Default,
+        key: String::new(),
+        reason: whole.into(),
+    }
 }

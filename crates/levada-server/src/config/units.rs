@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use serde::de::{Deserializer, Error};
 use serde::Deserialize;
+use serde::de::{Deserializer, Error};
 
 #[derive(Deserialize)]
 #[serde(untagged)]
@@ -16,8 +16,11 @@ enum Text {
 pub(super) fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
     match Text::deserialize(from)? {
         Text::Number(seconds) => Ok(Duration::from_secs(seconds)),
-        Text::Text(text) => parse_duration(&text)
-            .ok_or_else(|| D::Error::custom(format!("{text:?} is no duration; write \"250ms\", \"30s\", \"5m\", \"2h\" or \"7d\""))),
+        Text::Text(text) => parse_duration(&text).ok_or_else(|| {
+            D::Error::custom(format!(
+                "{text:?} is no duration; write \"250ms\", \"30s\", \"5m\", \"2h\" or \"7d\""
+            ))
+        }),
     }
 }
 
@@ -52,13 +55,21 @@ pub(super) fn bytes<'de, D: Deserializer<'de>>(from: D) -> Result<usize, D::Erro
                 "GB" => Some(1_000_000_000),
                 _ => None,
             };
-            let number = text[..digits].parse().ok().zip(unit).and_then(|(n, unit): (u64, u64)| n.checked_mul(unit));
-            return number
-                .and_then(|n| usize::try_from(n).ok())
-                .ok_or_else(|| D::Error::custom(format!("{text:?} is no size; write \"64KiB\", \"10MiB\" or \"2GiB\"")));
+            let number = text[..digits]
+                .parse()
+                .ok()
+                .zip(unit)
+                .and_then(|(n, unit): (u64, u64)| n.checked_mul(unit));
+            return number.and_then(|n| usize::try_from(n).ok()).ok_or_else(|| {
+                D::Error::custom(format!(
+                    "{text:?} is no size; write \"64KiB\", \"10MiB\" or \"2GiB\""
+                ))
+            });
         }
     };
-    number.and_then(|n| usize::try_from(n).ok()).ok_or_else(|| D::Error::custom("the size is too large"))
+    number
+        .and_then(|n| usize::try_from(n).ok())
+        .ok_or_else(|| D::Error::custom("the size is too large"))
 }
 
 /// A list of texts, or one text with commas (as environment variables and flags have it).
@@ -71,6 +82,11 @@ pub(super) fn list<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D:
     }
     Ok(match List::deserialize(from)? {
         List::Many(many) => many,
-        List::One(one) => one.split(',').map(str::trim).filter(|s| !s.is_empty()).map(Into::into).collect(),
+        List::One(one) => one
+            .split(',')
+            .map(str::trim)
+            .filter(|s| !s.is_empty())
+            .map(Into::into)
+            .collect(),
     })
 }

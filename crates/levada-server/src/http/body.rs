@@ -1,7 +1,7 @@
 //! Request bodies: read within the limit and the deadline, decompressed, brought to UTF-8.
 
 use bytes::{Bytes, BytesMut};
-use flate2::read::{MultiGzDecoder, ZlibDecoder, DeflateDecoder};
+use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http_body_util::BodyExt;
@@ -23,7 +23,11 @@ pub(super) struct BodyError {
 
 impl BodyError {
     fn new(code: ErrorCode, title: &'static str, detail: impl Into<String>) -> Self {
-        Self { code, title, detail: detail.into() }
+        Self {
+            code,
+            title,
+            detail: detail.into(),
+        }
     }
 
     fn too_large(max: usize) -> Self {
@@ -45,8 +49,13 @@ pub(super) async fn read(headers: &HeaderMap, mut body: Incoming, max: usize) ->
     let mut first: Option<Bytes> = None;
     let mut all = BytesMut::new();
     while let Some(frame) = body.frame().await {
-        let frame = frame
-            .map_err(|e| BodyError::new(ErrorCode::BadRequest, "BadRequestError", format!("the body ended early: {e}")))?;
+        let frame = frame.map_err(|e| {
+            BodyError::new(
+                ErrorCode::BadRequest,
+                "BadRequestError",
+                format!("the body ended early: {e}"),
+            )
+        })?;
         let Ok(data) = frame.into_data() else { continue };
         if all.len() + first.as_ref().map_or(0, Bytes::len) + data.len() > max {
             return Err(BodyError::too_large(max));
@@ -63,7 +72,9 @@ pub(super) async fn read(headers: &HeaderMap, mut body: Incoming, max: usize) ->
         }
     }
     let raw = first.unwrap_or_else(|| all.freeze());
-    let encoding = headers.get(CONTENT_ENCODING).map(|v| String::from_utf8_lossy(v.as_bytes()).to_ascii_lowercase());
+    let encoding = headers
+        .get(CONTENT_ENCODING)
+        .map(|v| String::from_utf8_lossy(v.as_bytes()).to_ascii_lowercase());
     let plain = match encoding.as_deref().map(str::trim) {
         None | Some("" | "identity") => raw,
         Some(encoding) => decompress(encoding.to_owned(), raw, max).await?,
@@ -74,7 +85,11 @@ pub(super) async fn read(headers: &HeaderMap, mut body: Incoming, max: usize) ->
 async fn decompress(encoding: String, raw: Bytes, max: usize) -> Result<Bytes, BodyError> {
     if !matches!(encoding.as_str(), "gzip" | "x-gzip" | "deflate" | "zstd") {
         let detail = format!("unsupported content encoding {encoding:?}");
-        return Err(BodyError::new(ErrorCode::UnsupportedEncoding, "UnsupportedMediaTypeError", detail));
+        return Err(BodyError::new(
+            ErrorCode::UnsupportedEncoding,
+            "UnsupportedMediaTypeError",
+            detail,
+        ));
     }
     if raw.len() <= INLINE_BYTES_MAX {
         return inflate(&encoding, &raw, max);
@@ -86,7 +101,11 @@ async fn decompress(encoding: String, raw: Bytes, max: usize) -> Result<Bytes, B
 
 fn inflate(encoding: &str, raw: &[u8], max: usize) -> Result<Bytes, BodyError> {
     let malformed = |e: std::io::Error| {
-        BodyError::new(ErrorCode::MalformedEncoding, "BadRequestError", format!("the body is not valid {encoding}: {e}"))
+        BodyError::new(
+            ErrorCode::MalformedEncoding,
+            "BadRequestError",
+            format!("the body is not valid {encoding}: {e}"),
+        )
     };
     let mut out = Vec::with_capacity((raw.len() * 4).min(max));
     // One byte more than allowed tells a body that is too large from one that just fits.
@@ -98,15 +117,26 @@ fn inflate(encoding: &str, raw: &[u8], max: usize) -> Result<Bytes, BodyError> {
         }
         "deflate" => {
             // Some clients send the zlib format, as the RFC says, others the bare one.
-            let zlib = raw.first().is_some_and(|b| b & 0x0f == 8) && raw.len() > 1 && (u16::from(raw[0]) << 8 | u16::from(raw[1])).is_multiple_of(31);
+            let zlib = raw.first().is_some_and(|b| b & 0x0f == 8)
+                && raw.len() > 1
+                && (u16::from(raw[0]) << 8 | u16::from(raw[1])).is_multiple_of(31);
             if zlib {
-                ZlibDecoder::new(raw).take(limit).read_to_end(&mut out).map_err(malformed)?;
+                ZlibDecoder::new(raw)
+                    .take(limit)
+                    .read_to_end(&mut out)
+                    .map_err(malformed)?;
             } else {
-                DeflateDecoder::new(raw).take(limit).read_to_end(&mut out).map_err(malformed)?;
+                DeflateDecoder::new(raw)
+                    .take(limit)
+                    .read_to_end(&mut out)
+                    .map_err(malformed)?;
             }
         }
         _ => {
-            MultiGzDecoder::new(raw).take(limit).read_to_end(&mut out).map_err(malformed)?;
+            MultiGzDecoder::new(raw)
+                .take(limit)
+                .read_to_end(&mut out)
+                .map_err(malformed)?;
         }
     }
     if out.len() > max {
@@ -117,23 +147,44 @@ fn inflate(encoding: &str, raw: &[u8], max: usize) -> Result<Bytes, BodyError> {
 
 /// The media type in lower case, without parameters.
 pub(super) fn media_type(headers: &HeaderMap) -> String {
-    let value = headers.get(CONTENT_TYPE).map(|v| String::from_utf8_lossy(v.as_bytes()).to_ascii_lowercase());
-    value.as_deref().unwrap_or_default().split(';').next().unwrap_or_default().trim().to_owned()
+    let value = headers
+        .get(CONTENT_TYPE)
+        .map(|v| String::from_utf8_lossy(v.as_bytes()).to_ascii_lowercase());
+    value
+        .as_deref()
+        .unwrap_or_default()
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_owned()
 }
 
 fn charset(headers: &HeaderMap) -> String {
-    let value = headers.get(CONTENT_TYPE).map(|v| String::from_utf8_lossy(v.as_bytes()).to_ascii_lowercase());
+    let value = headers
+        .get(CONTENT_TYPE)
+        .map(|v| String::from_utf8_lossy(v.as_bytes()).to_ascii_lowercase());
     let value = value.unwrap_or_default();
-    let named = value.split(';').skip(1).find_map(|p| p.trim().strip_prefix("charset="));
+    let named = value
+        .split(';')
+        .skip(1)
+        .find_map(|p| p.trim().strip_prefix("charset="));
     named.map_or_else(|| "utf-8".into(), |name| name.trim_matches('"').to_owned())
 }
 
 fn utf8(charset: String, raw: Bytes) -> Result<Bytes, BodyError> {
     let units = |order: fn([u8; 2]) -> u16, raw: &[u8]| -> Vec<u16> {
-        raw.chunks_exact(2).map(|pair| order([pair[0], pair[1]])).collect()
+        raw.chunks_exact(2)
+            .map(|pair| order([pair[0], pair[1]]))
+            .collect()
     };
-    let malformed =
-        || BodyError::new(ErrorCode::MalformedEncoding, "BadRequestError", "the body is not valid UTF-16");
+    let malformed = || {
+        BodyError::new(
+            ErrorCode::MalformedEncoding,
+            "BadRequestError",
+            "the body is not valid UTF-16",
+        )
+    };
     if charset.starts_with("utf-16") && !raw.len().is_multiple_of(2) {
         return Err(malformed());
     }
@@ -141,10 +192,17 @@ fn utf8(charset: String, raw: Bytes) -> Result<Bytes, BodyError> {
         "utf-8" | "utf8" => return Ok(raw),
         "utf-16be" => units(u16::from_be_bytes, &raw),
         "utf-16" if raw.starts_with(&[0xfe, 0xff]) => units(u16::from_be_bytes, &raw[2..]),
-        "utf-16" | "utf-16le" => units(u16::from_le_bytes, raw.strip_prefix(&[0xff, 0xfe]).unwrap_or(&raw)),
+        "utf-16" | "utf-16le" => units(
+            u16::from_le_bytes,
+            raw.strip_prefix(&[0xff, 0xfe]).unwrap_or(&raw),
+        ),
         other => {
             let detail = format!("unsupported charset {:?}", other.to_ascii_uppercase());
-            return Err(BodyError::new(ErrorCode::UnsupportedCharset, "UnsupportedMediaTypeError", detail));
+            return Err(BodyError::new(
+                ErrorCode::UnsupportedCharset,
+                "UnsupportedMediaTypeError",
+                detail,
+            ));
         }
     };
     String::from_utf16(&units)

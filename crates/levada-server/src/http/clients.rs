@@ -23,7 +23,10 @@ pub(crate) struct Place {
 impl Clients {
     /// At most `limit` streams per client; 0 for no bound.
     pub(crate) fn new(limit: usize) -> Self {
-        Self { limit, open: Arc::default() }
+        Self {
+            limit,
+            open: Arc::default(),
+        }
     }
 
     /// Whether there is a bound at all.
@@ -39,7 +42,10 @@ impl Clients {
             return None;
         }
         *count += 1;
-        Some(Place { client: client.to_owned(), open: self.open.clone() })
+        Some(Place {
+            client: client.to_owned(),
+            open: self.open.clone(),
+        })
     }
 }
 

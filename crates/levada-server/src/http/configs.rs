@@ -14,7 +14,11 @@ const FORM_BYTES_MAX: usize = 1024 * 1024;
 pub(super) async fn api(app: &App, call: Call) -> Response<Body> {
     let method = call.request.method().clone();
     let query = Query::parse(call.request.uri().query().unwrap_or_default());
-    let known = call.request.headers().get(IF_NONE_MATCH).map(|v| String::from_utf8_lossy(v.as_bytes()).into_owned());
+    let known = call
+        .request
+        .headers()
+        .get(IF_NONE_MATCH)
+        .map(|v| String::from_utf8_lossy(v.as_bytes()).into_owned());
     let query = if method == Method::POST {
         let (parts, body) = call.request.into_parts();
         match Limited::new(body, FORM_BYTES_MAX).collect().await {
@@ -35,7 +39,10 @@ pub(super) async fn api(app: &App, call: Call) -> Response<Body> {
 }
 
 pub(super) fn eventgate(app: &App, names: Option<&str>) -> Response<Body> {
-    response(app, api::eventgate_stream_configs(&app.catalog.snapshot(), names, service(app)))
+    response(
+        app,
+        api::eventgate_stream_configs(&app.catalog.snapshot(), names, service(app)),
+    )
 }
 
 /// The service whose streams the intake shows; all when it has no name.

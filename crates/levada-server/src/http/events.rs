@@ -43,10 +43,18 @@ pub(super) async fn post(app: &App, call: Call) -> Response<Body> {
         let detail = format!(
             "content type {media_type:?} carries no events; send application/json (or text/plain, application/reports+json)"
         );
-        return fault(app, &call, ErrorCode::UnsupportedMediaType, "UnsupportedMediaTypeError", &detail);
+        return fault(
+            app,
+            &call,
+            ErrorCode::UnsupportedMediaType,
+            "UnsupportedMediaTypeError",
+            &detail,
+        );
     }
     let max = app.config.intake.body_bytes_max;
-    let bytes = body::announced(call.request.headers()).unwrap_or(UNKNOWN_BYTES).min(max);
+    let bytes = body::announced(call.request.headers())
+        .unwrap_or(UNKNOWN_BYTES)
+        .min(max);
     let deadline = app.config.intake.deadline;
     let Some(permit) = admit(app, bytes, deadline).await else {
         let detail = "too many requests are in work; try again";
@@ -103,7 +111,11 @@ fn post_hasty(
             Ok(report) if report.failures.is_empty() => {}
             Ok(report) => {
                 metrics::counter!("levada_intake_hasty_failed_total").increment(report.failures.len() as u64);
-                tracing::warn!(request_id = context.request_id, reason = report.reason(), "hasty events were not accepted");
+                tracing::warn!(
+                    request_id = context.request_id,
+                    reason = report.reason(),
+                    "hasty events were not accepted"
+                );
             }
             Err(error) => tracing::error!(%error, "a hasty body changed its mind"),
         }
@@ -128,7 +140,12 @@ pub(super) async fn test(app: &App, call: Call) -> Response<Body> {
     let request = http::Request::from_parts(parts, ());
     if hasty {
         let Some(permit) = admit(app, text.len(), app.config.intake.deadline).await else {
-            return app.body_fault(&request, ErrorCode::Overloaded, "OverloadedError", "too many requests are in work");
+            return app.body_fault(
+                &request,
+                ErrorCode::Overloaded,
+                "OverloadedError",
+                "too many requests are in work",
+            );
         };
         return post_hasty(app, &request, text, context, permit);
     }
@@ -139,13 +156,24 @@ pub(super) async fn test(app: &App, call: Call) -> Response<Body> {
 }
 
 fn respond(app: &App, report: &Report<'_>) -> Response<Body> {
-    let status = if app.config.compat.eventgate { report.status_compat() } else { report.status() };
+    let status = if app.config.compat.eventgate {
+        report.status_compat()
+    } else {
+        report.status()
+    };
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = if report.failures.is_empty() { empty(status) } else { plain(status, JSON, report.body()) };
+    let mut response = if report.failures.is_empty() {
+        empty(status)
+    } else {
+        plain(status, JSON, report.body())
+    };
     set_reason(&mut response, &report.reason());
     let headers = response.headers_mut();
     if let Some(code) = report.common_code() {
-        headers.insert(levada_wire::paths::ERROR_CODE, HeaderValue::from_static(code.as_str()));
+        headers.insert(
+            levada_wire::paths::ERROR_CODE,
+            HeaderValue::from_static(code.as_str()),
+        );
     }
     if status == StatusCode::SERVICE_UNAVAILABLE {
         headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
@@ -158,7 +186,9 @@ fn empty_body(app: &App) -> Response<Body> {
     let mut response = empty(StatusCode::BAD_REQUEST);
     set_reason(&mut response, REASON_EMPTY);
     let code = HeaderValue::from_static(ErrorCode::EmptyBody.as_str());
-    response.headers_mut().insert(levada_wire::paths::ERROR_CODE, code);
+    response
+        .headers_mut()
+        .insert(levada_wire::paths::ERROR_CODE, code);
     app.intake_headers(response.headers_mut());
     response
 }
@@ -174,28 +204,54 @@ async fn admit(app: &App, bytes: usize, deadline: Duration) -> Option<OwnedSemap
     let total = permits(app.config.intake.in_flight_bytes_max);
     let wanted = bytes.div_ceil(PERMIT_BYTES).clamp(1, total);
     let wanted = u32::try_from(wanted).unwrap_or(u32::MAX);
-    tokio::time::timeout(deadline, app.in_flight.clone().acquire_many_owned(wanted)).await.ok()?.ok()
+    tokio::time::timeout(deadline, app.in_flight.clone().acquire_many_owned(wanted))
+        .await
+        .ok()?
+        .ok()
 }
 
 fn fault(app: &App, call: &Call, code: ErrorCode, title: &str, detail: &str) -> Response<Body> {
-    app.intake_problem(call.request.method().as_str(), call.request.uri(), code, title, detail)
+    app.intake_problem(
+        call.request.method().as_str(),
+        call.request.uri(),
+        code,
+        title,
+        detail,
+    )
 }
 
 fn context(headers: HeaderMap, peer: SocketAddr, received: Timestamp) -> RequestContext {
-    let lookup = move |name: &str| headers.get(name).map(|v| String::from_utf8_lossy(v.as_bytes()).into_owned());
+    let lookup = move |name: &str| {
+        headers
+            .get(name)
+            .map(|v| String::from_utf8_lossy(v.as_bytes()).into_owned())
+    };
     let request_id = lookup("x-request-id").unwrap_or_else(|| uuid::Uuid::now_v7().to_string());
     // As the original: the producer's word, then the proxy's, then the socket's (§2.7 step 8).
     let client_ip = lookup("x-client-ip")
-        .or_else(|| lookup("x-forwarded-for").and_then(|all| all.split(',').next().map(|ip| ip.trim().to_owned())))
+        .or_else(|| {
+            lookup("x-forwarded-for").and_then(|all| all.split(',').next().map(|ip| ip.trim().to_owned()))
+        })
         .unwrap_or_else(|| peer.ip().to_string());
     let headers = Box::new(lookup);
-    RequestContext { request_id, headers, client_ip, schema_uri: None, stream: None, received }
+    RequestContext {
+        request_id,
+        headers,
+        client_ip,
+        schema_uri: None,
+        stream: None,
+        received,
+    }
 }
 
 fn query_values<'q>(query: &'q str, name: &'q str) -> impl Iterator<Item = String> + 'q {
     query.split('&').filter_map(move |pair| {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        (key == name).then(|| percent_decode_str(&value.replace('+', " ")).decode_utf8_lossy().into_owned())
+        (key == name).then(|| {
+            percent_decode_str(&value.replace('+', " "))
+                .decode_utf8_lossy()
+                .into_owned()
+        })
     })
 }
 
@@ -207,7 +263,13 @@ fn query_value(query: &str, name: &str) -> Option<String> {
 }
 
 impl App {
-    fn body_fault(&self, request: &http::Request<()>, code: ErrorCode, title: &str, detail: &str) -> Response<Body> {
+    fn body_fault(
+        &self,
+        request: &http::Request<()>,
+        code: ErrorCode,
+        title: &str,
+        detail: &str,
+    ) -> Response<Body> {
         self.intake_problem(request.method().as_str(), request.uri(), code, title, detail)
     }
 
@@ -221,20 +283,33 @@ impl App {
         title: &str,
         detail: &str,
     ) -> Response<Body> {
-        let status = if self.config.compat.eventgate { 500 } else { code.status() };
+        let status = if self.config.compat.eventgate {
+            500
+        } else {
+            code.status()
+        };
         let problem = levada_wire::Problem {
             status,
-            kind: if self.config.compat.eventgate { "internal_error".into() } else { code.as_str().into() },
+            kind: if self.config.compat.eventgate {
+                "internal_error".into()
+            } else {
+                code.as_str().into()
+            },
             title: title.into(),
             detail: detail.into(),
             method: method.into(),
-            uri: uri.path_and_query().map_or_else(|| uri.path().into(), |pq| pq.as_str().into()),
+            uri: uri
+                .path_and_query()
+                .map_or_else(|| uri.path().into(), |pq| pq.as_str().into()),
             code: None,
         };
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = plain(status, JSON, problem.to_json());
         let headers = response.headers_mut();
-        headers.insert(levada_wire::paths::ERROR_CODE, HeaderValue::from_static(code.as_str()));
+        headers.insert(
+            levada_wire::paths::ERROR_CODE,
+            HeaderValue::from_static(code.as_str()),
+        );
         if code.retryable() {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }

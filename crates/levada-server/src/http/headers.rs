@@ -33,10 +33,18 @@ impl App {
     /// Headers of EventStreams' routes. Beyond the original, a script may send Last-Event-ID and
     /// read the notice of a gap.
     pub(super) fn stream_headers(&self, headers: &mut HeaderMap) {
-        self.cors(headers, "accept, x-requested-with, content-type, last-event-id", "etag, levada-gap");
+        self.cors(
+            headers,
+            "accept, x-requested-with, content-type, last-event-id",
+            "etag, levada-gap",
+        );
         if self.config.http.csp {
             security(headers);
-            for name in ["content-security-policy", "x-content-security-policy", "x-webkit-csp"] {
+            for name in [
+                "content-security-policy",
+                "x-content-security-policy",
+                "x-webkit-csp",
+            ] {
                 headers.insert(name, STREAM_CSP);
             }
         }
@@ -51,7 +59,9 @@ impl App {
     }
 
     fn cors(&self, headers: &mut HeaderMap, allow: &'static str, expose: &'static str) {
-        let Ok(origin) = HeaderValue::from_str(&self.config.http.cors) else { return };
+        let Ok(origin) = HeaderValue::from_str(&self.config.http.cors) else {
+            return;
+        };
         if origin.is_empty() {
             return;
         }

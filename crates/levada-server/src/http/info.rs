@@ -8,7 +8,8 @@ use super::respond::{Body, JSON, empty, plain};
 use super::{App, Call};
 
 const NAME: &str = "levada";
-const DESCRIPTION: &str = "An event platform in one binary: event intake, stream configuration, event streams";
+const DESCRIPTION: &str =
+    "An event platform in one binary: event intake, stream configuration, event streams";
 const HOME: &str = env!("CARGO_PKG_REPOSITORY");
 
 /// The version of this build.
@@ -16,7 +17,12 @@ pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 pub(super) fn info(app: &App, part: Option<&str>, call: &Call) -> Response<Body> {
     let fields: &[(&str, &str)] = match part {
-        None => &[("name", NAME), ("version", VERSION), ("description", DESCRIPTION), ("home", HOME)],
+        None => &[
+            ("name", NAME),
+            ("version", VERSION),
+            ("description", DESCRIPTION),
+            ("home", HOME),
+        ],
         Some("name") => &[("name", NAME)],
         Some("version") => &[("version", VERSION)],
         Some("home") => return redirect(app, StatusCode::MOVED_PERMANENTLY, HOME),
@@ -27,13 +33,19 @@ pub(super) fn info(app: &App, part: Option<&str>, call: &Call) -> Response<Body>
 
 pub(super) fn redirect(app: &App, status: StatusCode, to: &'static str) -> Response<Body> {
     let mut response = empty(status);
-    response.headers_mut().insert(LOCATION, HeaderValue::from_static(to));
+    response
+        .headers_mut()
+        .insert(LOCATION, HeaderValue::from_static(to));
     app.stream_headers(response.headers_mut());
     response
 }
 
 pub(super) fn robots(app: &App) -> Response<Body> {
-    let mut response = plain(StatusCode::OK, "text/plain; charset=utf-8", "User-agent: *\nDisallow: /\n");
+    let mut response = plain(
+        StatusCode::OK,
+        "text/plain; charset=utf-8",
+        "User-agent: *\nDisallow: /\n",
+    );
     app.stream_headers(response.headers_mut());
     response
 }
@@ -52,12 +64,20 @@ pub(super) fn readyz(app: &App) -> Response<Body> {
         return json(app, StatusCode::OK, &object(&[("status", "ok")]));
     }
     let mut fields = vec![("status", "unready")];
-    fields.extend(unready.iter().map(|(component, reason)| (*component, reason.as_str())));
+    fields.extend(
+        unready
+            .iter()
+            .map(|(component, reason)| (*component, reason.as_str())),
+    );
     json(app, StatusCode::SERVICE_UNAVAILABLE, &object(&fields))
 }
 
 pub(super) fn metrics(app: &App) -> Response<Body> {
-    plain(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", (app.metrics)())
+    plain(
+        StatusCode::OK,
+        "text/plain; version=0.0.4; charset=utf-8",
+        (app.metrics)(),
+    )
 }
 
 fn object(fields: &[(&str, &str)]) -> Vec<u8> {

@@ -65,10 +65,16 @@ impl From<Infallible> for StreamCut {
 }
 
 /// A response with a body of the given type.
-pub(super) fn plain(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response<Body> {
+pub(super) fn plain(
+    status: StatusCode,
+    content_type: &'static str,
+    body: impl Into<Bytes>,
+) -> Response<Body> {
     let mut response = Response::new(Body::Ready(body.into()));
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
 }
 
@@ -114,7 +120,9 @@ impl App {
             title: title.into(),
             detail: detail.into(),
             method: call.request.method().as_str().into(),
-            uri: uri.path_and_query().map_or_else(|| uri.path().into(), |pq| pq.as_str().into()),
+            uri: uri
+                .path_and_query()
+                .map_or_else(|| uri.path().into(), |pq| pq.as_str().into()),
             code: None,
         };
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -141,10 +149,21 @@ impl App {
             self.as_intake(response.headers_mut());
             return response;
         }
-        let detail = format!("{} is not possible here; use {}", call.request.method(), route.allow());
-        let mut response =
-            self.problem(ErrorCode::MethodNotAllowed, "method_not_allowed", "Method Not Allowed", &detail, call);
-        response.headers_mut().insert(ALLOW, HeaderValue::from_static(route.allow()));
+        let detail = format!(
+            "{} is not possible here; use {}",
+            call.request.method(),
+            route.allow()
+        );
+        let mut response = self.problem(
+            ErrorCode::MethodNotAllowed,
+            "method_not_allowed",
+            "Method Not Allowed",
+            &detail,
+            call,
+        );
+        response
+            .headers_mut()
+            .insert(ALLOW, HeaderValue::from_static(route.allow()));
         if route.is_intake() {
             self.as_intake(response.headers_mut());
         }
@@ -153,7 +172,9 @@ impl App {
 
     pub(super) fn options(&self, route: &Route) -> Response<Body> {
         let mut response = plain(StatusCode::OK, "text/html; charset=utf-8", route.allow());
-        response.headers_mut().insert(ALLOW, HeaderValue::from_static(route.allow()));
+        response
+            .headers_mut()
+            .insert(ALLOW, HeaderValue::from_static(route.allow()));
         if route.is_intake() {
             self.intake_headers(response.headers_mut());
         } else {

@@ -31,14 +31,19 @@ impl Route {
         let lower: Vec<&str> = lower.iter().map(String::as_str).collect();
         let rest = |from: usize| {
             let text = segments[from..].join("/");
-            percent_decode_str(&text).decode_utf8().map(|s| s.into_owned()).ok()
+            percent_decode_str(&text)
+                .decode_utf8()
+                .map(|s| s.into_owned())
+                .ok()
         };
         match (lower.as_slice(), segments.len()) {
             ([], _) => root(query),
             (["v1", "events"], 2) => Route::Events,
             (["v1", "_test"], 3) if segments[2].eq_ignore_ascii_case("events") => Route::TestEvents,
             (["v1", "stream-configs"], 2) => Route::StreamConfigs(None),
-            (["v1", "stream-configs"], _) => rest(2).map_or(Route::NotFound, |n| Route::StreamConfigs(Some(n))),
+            (["v1", "stream-configs"], _) => {
+                rest(2).map_or(Route::NotFound, |n| Route::StreamConfigs(Some(n)))
+            }
             (["w", "api.php"], 2) | (["api.php"], 1) => Route::Api,
             (["v2", "stream"], 3) => rest(2).map_or(Route::NotFound, Route::Stream),
             (["_info"], 1) => Route::Info(None),
@@ -79,7 +84,10 @@ impl Route {
 /// The root answers by which query parameter is there (its value does not matter).
 fn root(query: Option<&str>) -> Route {
     let has = |name: &str| {
-        query.unwrap_or_default().split('&').any(|pair| pair.split('=').next() == Some(name))
+        query
+            .unwrap_or_default()
+            .split('&')
+            .any(|pair| pair.split('=').next() == Some(name))
     };
     if has("spec") {
         Route::Spec
@@ -104,7 +112,14 @@ mod tests {
         for path in ["/v2/stream/A,b", "/V2/Stream/A,b/", "/v2/stream/A%2Cb"] {
             assert_eq!(Route::of(path, None), Route::Stream("A,b".into()), "{path}");
         }
-        for path in ["/v2/stream", "/v2/stream/", "/v1/events/x", "/nope", "/v2/stream/a/b", "/v1/_test"] {
+        for path in [
+            "/v2/stream",
+            "/v2/stream/",
+            "/v1/events/x",
+            "/nope",
+            "/v2/stream/a/b",
+            "/v1/_test",
+        ] {
             assert_eq!(Route::of(path, None), Route::NotFound, "{path}");
         }
         assert_eq!(Route::of("/", Some("spec")), Route::Spec);

@@ -29,7 +29,12 @@ pub(crate) struct SpecCache {
 
 pub(super) async fn spec(app: &App) -> Response<Body> {
     let snapshot = app.catalog.snapshot();
-    let known = app.spec.made.lock().clone().filter(|(version, _)| version == snapshot.version());
+    let known = app
+        .spec
+        .made
+        .lock()
+        .clone()
+        .filter(|(version, _)| version == snapshot.version());
     let body = match known {
         Some((_, body)) => body,
         None => {
@@ -68,7 +73,10 @@ async fn build(app: &App) -> Value {
         .map(|stream| (stream.name.clone(), stream.clone()))
         .collect();
     for alias in snapshot.aliases().keys() {
-        if let Some(stream) = snapshot.resolve(alias).filter(|stream| app.readable(alias, stream)) {
+        if let Some(stream) = snapshot
+            .resolve(alias)
+            .filter(|stream| app.readable(alias, stream))
+        {
             named.push((alias.clone(), stream));
         }
     }
@@ -89,7 +97,10 @@ async fn operation(app: &App, generic: &Value, name: &str, stream: &Stream) -> V
         parameters.remove(0);
     }
     operation["summary"] = format!("{name} events").into();
-    let mut description = stream.description.clone().unwrap_or_else(|| format!("{name} events."));
+    let mut description = stream
+        .description
+        .clone()
+        .unwrap_or_else(|| format!("{name} events."));
     if name != stream.name {
         description.push_str(&format!("\n\n(NOTE: This stream is an alias of {})", stream.name));
     }

@@ -40,7 +40,8 @@ pub(super) async fn get(app: &App, call: Call, segment: &str) -> Response<Body> 
 }
 
 async fn subscribe(app: &App, call: &Call, segment: &str) -> Result<Response<Body>, Box<Response<Body>>> {
-    let problem = |code, kind: &str, title: &str, detail: &str| Box::new(app.problem(code, kind, title, detail, call));
+    let problem =
+        |code, kind: &str, title: &str, detail: &str| Box::new(app.problem(code, kind, title, detail, call));
     let place = enter(app, call)?;
     let names = subscription::stream_names(segment)
         .map_err(|e| problem(e.code(), e.code().as_str(), "Stream Not Found", &e.to_string()))?;
@@ -48,7 +49,12 @@ async fn subscribe(app: &App, call: &Call, segment: &str) -> Result<Response<Bod
     let (streams, unknown) = resolve(app, &snapshot, &names);
     if !unknown.is_empty() {
         let detail = format!("Invalid streams: {}", unknown.join(","));
-        return Err(problem(ErrorCode::StreamNotFound, "not_found", "Stream Not Found", &detail));
+        return Err(problem(
+            ErrorCode::StreamNotFound,
+            "not_found",
+            "Stream Not Found",
+            &detail,
+        ));
     }
     let query = Subscription::parse(names, call.request.uri().query()).map_err(|e| {
         let title = match e.code() {
@@ -59,15 +65,23 @@ async fn subscribe(app: &App, call: &Call, segment: &str) -> Result<Response<Bod
     })?;
     let selection = selection(app, &streams, &query)
         .map_err(|(code, detail)| problem(code, code.as_str(), "Invalid parameter", &detail))?;
-    let accept = call.request.headers().get(ACCEPT).map(|v| String::from_utf8_lossy(v.as_bytes()).into_owned());
+    let accept = call
+        .request
+        .headers()
+        .get(ACCEPT)
+        .map(|v| String::from_utf8_lossy(v.as_bytes()).into_owned());
     let (format, content_type) = negotiate(accept.as_deref());
     let since = start(app, query.since);
     let from = match call.request.headers().get(LAST_EVENT_ID) {
         None => From::Everywhere(since),
         Some(header) => {
             let text = String::from_utf8_lossy(header.as_bytes());
-            let elements = cursor::parse(&text).map_err(|e| Box::new(stream_error(app, &e.to_stream_error())))?;
-            From::Exactly { elements, bare: since }
+            let elements =
+                cursor::parse(&text).map_err(|e| Box::new(stream_error(app, &e.to_stream_error())))?;
+            From::Exactly {
+                elements,
+                bare: since,
+            }
         }
     };
     let age = app.config.streams.connection_age_max;
@@ -82,9 +96,16 @@ async fn subscribe(app: &App, call: &Call, segment: &str) -> Result<Response<Bod
         max_age: (!age.is_zero()).then_some(age),
         rate: None,
     };
-    let opened = app.delivery.open(request).await.map_err(|e| Box::new(stream_error(app, &e.stream_error())))?;
+    let opened = app
+        .delivery
+        .open(request)
+        .await
+        .map_err(|e| Box::new(stream_error(app, &e.stream_error())))?;
     let gaps = opened.gap_header();
-    let body = Counted { session: opened.body, _place: place };
+    let body = Counted {
+        session: opened.body,
+        _place: place,
+    };
     let mut response = Response::new(Body::Stream(Box::pin(body)));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
@@ -102,9 +123,17 @@ async fn subscribe(app: &App, call: &Call, segment: &str) -> Result<Response<Bod
 /// Takes a place among the client's streams; this is checked before anything else (§1.6).
 fn enter(app: &App, call: &Call) -> Result<Place, Box<Response<Body>>> {
     let headers = call.request.headers();
-    let named = |name: &str| headers.get(name).map(|v| String::from_utf8_lossy(v.as_bytes()).into_owned());
+    let named = |name: &str| {
+        headers
+            .get(name)
+            .map(|v| String::from_utf8_lossy(v.as_bytes()).into_owned())
+    };
     let compat = app.config.compat.eventstreams;
-    let header = if compat { "x-client-ip" } else { app.config.http.client_ip_header.as_str() };
+    let header = if compat {
+        "x-client-ip"
+    } else {
+        app.config.http.client_ip_header.as_str()
+    };
     let client = if header.is_empty() { None } else { named(header) };
     if compat && app.clients.limited() && client.is_none() {
         return Err(Box::new(app.problem(
@@ -156,7 +185,10 @@ impl App {
     pub(crate) fn retention(&self, stream: &Stream) -> Retention {
         let own = stream.levada.retention;
         let default = crate::boot::retention(&self.config);
-        Retention { age: own.age.or(default.age), bytes: own.bytes.or(default.bytes) }
+        Retention {
+            age: own.age.or(default.age),
+            bytes: own.bytes.or(default.bytes),
+        }
     }
 }
 
@@ -169,16 +201,29 @@ fn topics(app: &App, stream: &Stream) -> Vec<TopicRequest> {
             levada_catalog::SpliceKind::Meta => Dialect::Meta,
             levada_catalog::SpliceKind::Event => Dialect::Event,
         };
-        let spec = TopicSpec { name, partitions: stream.levada.partitions, retention: app.retention(stream) };
-        Some(TopicRequest { spec, partitions: None, stored })
+        let spec = TopicSpec {
+            name,
+            partitions: stream.levada.partitions,
+            retention: app.retention(stream),
+        };
+        Some(TopicRequest {
+            spec,
+            partitions: None,
+            stored,
+        })
     };
     stream.topics.iter().filter_map(topic).collect()
 }
 
-fn selection(app: &App, streams: &[Arc<Stream>], query: &Subscription) -> Result<Selection, (ErrorCode, String)> {
+fn selection(
+    app: &App,
+    streams: &[Arc<Stream>],
+    query: &Subscription,
+) -> Result<Selection, (ErrorCode, String)> {
     let mut filters = Vec::with_capacity(query.filters.len());
     for text in &query.filters {
-        let filter = Filter::parse_query(&text.to_string()).map_err(|e| (ErrorCode::InvalidFilter, e.to_string()))?;
+        let filter =
+            Filter::parse_query(&text.to_string()).map_err(|e| (ErrorCode::InvalidFilter, e.to_string()))?;
         filters.push(filter);
     }
     let projection = match query.fields.as_slice() {
@@ -200,10 +245,21 @@ fn selection(app: &App, streams: &[Arc<Stream>], query: &Subscription) -> Result
 
 /// Pages whose user fields are hidden: those of the configuration and those of the streams.
 fn redaction(app: &App, streams: &[Arc<Stream>]) -> Option<Arc<Redaction>> {
-    let mut pages: Vec<(String, Vec<String>)> =
-        app.config.streams.redacted_pages.iter().map(|(domain, titles)| (domain.clone(), titles.clone())).collect();
+    let mut pages: Vec<(String, Vec<String>)> = app
+        .config
+        .streams
+        .redacted_pages
+        .iter()
+        .map(|(domain, titles)| (domain.clone(), titles.clone()))
+        .collect();
     for stream in streams {
-        pages.extend(stream.levada.redaction.pages().map(|(d, t)| (d.to_owned(), t.map(str::to_owned).collect())));
+        pages.extend(
+            stream
+                .levada
+                .redaction
+                .pages()
+                .map(|(d, t)| (d.to_owned(), t.map(str::to_owned).collect())),
+        );
     }
     if pages.is_empty() {
         return None;
@@ -236,7 +292,10 @@ fn start(app: &App, since: Option<Timestamp>) -> Start {
 /// An answer in the shape of KafkaSSE: the name and message in the status line, JSON and a line feed
 /// in the body (§1.6).
 fn stream_error(app: &App, error: &StreamError) -> Response<Body> {
-    let status = error.status_code.and_then(|s| StatusCode::from_u16(s).ok()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let status = error
+        .status_code
+        .and_then(|s| StatusCode::from_u16(s).ok())
+        .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut body = error.to_json();
     body.push(b'\n');
     let mut response = plain(status, JSON, body);
@@ -265,7 +324,9 @@ impl http_body::Body for Counted {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, StreamCut>>> {
-        Pin::new(&mut self.get_mut().session).poll_frame(cx).map_err(|_| StreamCut)
+        Pin::new(&mut self.get_mut().session)
+            .poll_frame(cx)
+            .map_err(|_| StreamCut)
     }
 
     fn is_end_stream(&self) -> bool {
@@ -276,4 +337,3 @@ impl http_body::Body for Counted {
         self.session.size_hint()
     }
 }
-

@@ -33,7 +33,12 @@ impl<'a> Additions<'a> {
                 Some(inner) => at = inner,
                 None => {
                     let missing = path[depth..].to_vec();
-                    self.fields.push(Field { close: at.end() - 1, empty: at.is_empty(), missing, value });
+                    self.fields.push(Field {
+                        close: at.end() - 1,
+                        empty: at.is_empty(),
+                        missing,
+                        value,
+                    });
                     return;
                 }
             }
@@ -125,15 +130,26 @@ mod tests {
     fn missing_parents_are_made_once() {
         check(
             r#"{}"#,
-            &[(&["http", "client_ip"], "i"), (&["http", "request_headers", "user-agent"], "u")],
+            &[
+                (&["http", "client_ip"], "i"),
+                (&["http", "request_headers", "user-agent"], "u"),
+            ],
             r#"{"http":{"client_ip":"i","request_headers":{"user-agent":"u"}}}"#,
         );
     }
 
     #[test]
     fn what_is_there_stays() {
-        check(r#"{"meta":null,"a":{"b":null}}"#, &[(&["meta", "id"], "x"), (&["a", "b"], "y")], r#"{"meta":null,"a":{"b":null}}"#);
-        check(r#"{"meta":{}}"#, &[(&["meta", "id"], "x")], r#"{"meta":{"id":"x"}}"#);
+        check(
+            r#"{"meta":null,"a":{"b":null}}"#,
+            &[(&["meta", "id"], "x"), (&["a", "b"], "y")],
+            r#"{"meta":null,"a":{"b":null}}"#,
+        );
+        check(
+            r#"{"meta":{}}"#,
+            &[(&["meta", "id"], "x")],
+            r#"{"meta":{"id":"x"}}"#,
+        );
     }
 
     #[test]

@@ -43,7 +43,11 @@ impl Plan {
         }
         let at = *self.places.entry(place).or_insert_with(|| {
             let topic = checked.topic.clone();
-            self.groups.push(Group { topic, partition: checked.partition, events: Vec::new() });
+            self.groups.push(Group {
+                topic,
+                partition: checked.partition,
+                events: Vec::new(),
+            });
             self.groups.len() - 1
         });
         self.groups[at].events.push((index, checked));
@@ -64,7 +68,10 @@ impl Intake {
         let mut met: HashMap<(String, String), usize> = HashMap::new();
         let mut repeats: Vec<(usize, usize, Range<usize>)> = Vec::new();
         for group in plan.groups {
-            let mut sent = Sent { events: Vec::with_capacity(group.events.len()), entered: Vec::new() };
+            let mut sent = Sent {
+                events: Vec::with_capacity(group.events.len()),
+                entered: Vec::new(),
+            };
             let mut records = Vec::with_capacity(group.events.len());
             for (index, checked) in group.events {
                 if let Some((stream, id)) = &checked.dedupe {
@@ -101,7 +108,12 @@ impl Intake {
                     for (index, range) in sent.events {
                         let event = String::from_utf8_lossy(&texts[range]).into_owned().into();
                         let context = Context::Message(reason.clone());
-                        failures.push(Failure { index, code, event, context });
+                        failures.push(Failure {
+                            index,
+                            code,
+                            event,
+                            context,
+                        });
                     }
                 }
             }
@@ -110,7 +122,12 @@ impl Intake {
             if let Some(failed) = failures.iter().find(|failure| failure.index == first) {
                 let event = String::from_utf8_lossy(&texts[range]).into_owned().into();
                 let (code, context) = (failed.code, failed.context.clone());
-                failures.push(Failure { index, code, event, context });
+                failures.push(Failure {
+                    index,
+                    code,
+                    event,
+                    context,
+                });
             }
         }
     }
@@ -129,7 +146,10 @@ impl Intake {
                 Err((code_of(&error), error.to_string()))
             }
             // The append goes on without us, so its outcome is not known.
-            Err(_) => Err((ErrorCode::OutcomeUnknown, "storage did not answer within the deadline".into())),
+            Err(_) => Err((
+                ErrorCode::OutcomeUnknown,
+                "storage did not answer within the deadline".into(),
+            )),
         };
         (sent, outcome)
     }

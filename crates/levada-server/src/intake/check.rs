@@ -28,7 +28,11 @@ pub(super) struct Scratch {
 
 impl Scratch {
     pub(super) fn with_capacity(bytes: usize, one_line: bool) -> Self {
-        Self { out: Vec::with_capacity(bytes), recycled: Recycled::default(), one_line }
+        Self {
+            out: Vec::with_capacity(bytes),
+            recycled: Recycled::default(),
+            one_line,
+        }
     }
 
     pub(super) fn mark(&self) -> usize {
@@ -67,11 +71,20 @@ pub(super) struct Refusal {
 
 impl Refusal {
     fn new(code: ErrorCode, message: impl Into<String>, event: &str) -> Box<Self> {
-        Box::new(Self { code, context: Context::Message(message.into()), event: event.into() })
+        Box::new(Self {
+            code,
+            context: Context::Message(message.into()),
+            event: event.into(),
+        })
     }
 
-    pub(super) fn into_failure(self: Box<Self>, index: usize) -> Failure<'static> {
-        Failure { index, code: self.code, event: Cow::Owned(self.event), context: self.context }
+    pub(super) fn into_failure(self, index: usize) -> Failure<'static> {
+        Failure {
+            index,
+            code: self.code,
+            event: Cow::Owned(self.event),
+            context: self.context,
+        }
     }
 }
 
@@ -103,7 +116,12 @@ impl Intake {
         }
         let uri = match event.get("$schema").map(|s| s.as_str()) {
             Some(Some(uri)) if !uri.is_empty() => uri,
-            Some(_) => return Err(refuse(ErrorCode::SchemaMissing, "$schema must be a non-empty string")),
+            Some(_) => {
+                return Err(refuse(
+                    ErrorCode::SchemaMissing,
+                    "$schema must be a non-empty string",
+                ));
+            }
             None => match &request.schema_uri {
                 Some(uri) => Cow::Borrowed(uri.as_str()),
                 None => {
@@ -114,12 +132,24 @@ impl Intake {
         };
         let schema = match self.schemas.cached(&uri) {
             Some(schema) => schema,
-            None => self.schemas.schema(&uri).await.map_err(|e| schema_refusal(&e, event.raw()))?,
+            None => self
+                .schemas
+                .schema(&uri)
+                .await
+                .map_err(|e| schema_refusal(&e, event.raw()))?,
         };
-        let named = event.get("meta").and_then(|meta| meta.get("stream")).map(|s| s.as_str());
+        let named = event
+            .get("meta")
+            .and_then(|meta| meta.get("stream"))
+            .map(|s| s.as_str());
         let stream_name = match named {
             Some(Some(name)) if !name.is_empty() => name,
-            Some(_) => return Err(refuse(ErrorCode::StreamMissing, "meta.stream must be a non-empty string")),
+            Some(_) => {
+                return Err(refuse(
+                    ErrorCode::StreamMissing,
+                    "meta.stream must be a non-empty string",
+                ));
+            }
             None => match &request.stream {
                 Some(name) => Cow::Borrowed(name.as_str()),
                 None => {
@@ -134,7 +164,14 @@ impl Intake {
         if scratch.one_line && additions.is_empty() && !schema.has_defaults() {
             scratch.out.extend_from_slice(event.raw().as_bytes());
             return self
-                .accept(event, snapshot, &schema, &stream_name, start..scratch.mark(), scratch)
+                .accept(
+                    event,
+                    snapshot,
+                    &schema,
+                    &stream_name,
+                    start..scratch.mark(),
+                    scratch,
+                )
                 .await;
         }
         // The text changes, so what is checked and stored is the changed text, parsed again.
@@ -148,14 +185,17 @@ impl Intake {
         let fault = |e: levada_event::json::JsonError| {
             Refusal::new(ErrorCode::MalformedJson, e.to_string(), event.raw())
         };
-        let mut changed = Document::parse_with(&text, std::mem::take(&mut scratch.recycled)).map_err(fault)?;
+        let mut changed =
+            Document::parse_with(&text, std::mem::take(&mut scratch.recycled)).map_err(fault)?;
         let filled = schema.fill_defaults(&text, changed.root());
         if let Some(filled) = &filled {
             changed = Document::parse(filled).map_err(fault)?;
         }
         scratch.out.extend_from_slice(changed.root().raw().as_bytes());
         let range = start..scratch.mark();
-        let result = self.accept(changed.root(), snapshot, &schema, &stream_name, range, scratch).await;
+        let result = self
+            .accept(changed.root(), snapshot, &schema, &stream_name, range, scratch)
+            .await;
         scratch.recycled = changed.recycle();
         result
     }
@@ -173,20 +213,33 @@ impl Intake {
         let refuse = |code, message: String| Refusal::new(code, message, event.raw());
         let meta = event.get("meta");
         let id = meta.and_then(|m| m.get("id")).and_then(|id| id.as_str());
-        let stream = authorise(snapshot, stream_name, schema, self.options.service.as_deref()).map_err(|e| {
-            let who = describe_event(id.as_deref(), Some(schema.uri()), Some(stream_name));
-            let code = unauthorised_code(&e, snapshot.stream(stream_name).is_some_and(|found| !found.is_pattern()));
-            refuse(code, format!("{who} {e}"))
-        })?;
+        let stream =
+            authorise(snapshot, stream_name, schema, self.options.service.as_deref()).map_err(|e| {
+                let who = describe_event(id.as_deref(), Some(schema.uri()), Some(stream_name));
+                let code = unauthorised_code(
+                    &e,
+                    snapshot
+                        .stream(stream_name)
+                        .is_some_and(|found| !found.is_pattern()),
+                );
+                refuse(code, format!("{who} {e}"))
+            })?;
         if let Err(violations) = schema.validate(event) {
             let violations = violations.iter().map(wire_violation).collect();
             let context = Context::Violations(violations);
             let event = event.raw().to_owned();
-            return Err(Box::new(Refusal { code: ErrorCode::SchemaViolation, context, event }));
+            return Err(Box::new(Refusal {
+                code: ErrorCode::SchemaViolation,
+                context,
+                event,
+            }));
         }
         let timestamp = match meta.and_then(|m| m.get("dt")).and_then(|dt| dt.as_str()) {
             Some(dt) => Timestamp::parse_iso(&dt).ok_or_else(|| {
-                refuse(ErrorCode::TimeInvalid, format!("meta.dt {dt:?} names no moment in time"))
+                refuse(
+                    ErrorCode::TimeInvalid,
+                    format!("meta.dt {dt:?} names no moment in time"),
+                )
             })?,
             None => Timestamp::from_system(std::time::SystemTime::now()),
         };
@@ -200,11 +253,17 @@ impl Intake {
                 Some(start..scratch.mark())
             }
         };
-        let topic = self.topic(&stream, stream_name).await.map_err(|(code, why)| refuse(code, why))?;
+        let topic = self
+            .topic(&stream, stream_name)
+            .await
+            .map_err(|(code, why)| refuse(code, why))?;
         let key_bytes = key.clone().map(|range| &scratch.out[range]);
-        let partition = partition_of(key_bytes, topic.partitions(), Partitioner::ConsistentRandom, || {
-            self.round_robin.fetch_add(1, Ordering::Relaxed)
-        });
+        let partition = partition_of(
+            key_bytes,
+            topic.partitions(),
+            Partitioner::ConsistentRandom,
+            || self.round_robin.fetch_add(1, Ordering::Relaxed),
+        );
         let dialect = match stream.levada.splice {
             SpliceKind::Meta => Dialect::Meta,
             SpliceKind::Event => Dialect::Event,
@@ -213,14 +272,29 @@ impl Intake {
         let splice = find_splice_in(event, dialect)
             .get()
             .map_or(Splice::UNKNOWN, |at| Splice::at(at - event.start()));
-        let canary = meta.and_then(|m| m.get("domain")).is_some_and(|domain| domain.is_str("canary"));
-        let flags = if canary { Flags::CHECKED.with(Flags::CANARY) } else { Flags::CHECKED };
+        let canary = meta
+            .and_then(|m| m.get("domain"))
+            .is_some_and(|domain| domain.is_str("canary"));
+        let flags = if canary {
+            Flags::CHECKED.with(Flags::CANARY)
+        } else {
+            Flags::CHECKED
+        };
         // Canaries repeat the id of their schema's example on purpose.
         let dedupe = match id {
             Some(id) if stream.levada.dedupe_window.is_some() && !canary => Some((stream, id.into_owned())),
             _ => None,
         };
-        Ok(Checked { topic, partition, key, value, timestamp, splice, flags, dedupe })
+        Ok(Checked {
+            topic,
+            partition,
+            key,
+            value,
+            timestamp,
+            splice,
+            flags,
+            dedupe,
+        })
     }
 }
 
@@ -241,7 +315,9 @@ fn unauthorised_code(error: &Unauthorised, declared: bool) -> ErrorCode {
         // A declared stream that counts as not configured is one of another service.
         Unauthorised::NotConfigured { .. } if declared => ErrorCode::StreamNotAcceptedHere,
         Unauthorised::NotConfigured { .. } | Unauthorised::NoSettings { .. } => ErrorCode::StreamUnknown,
-        Unauthorised::NoSchemaTitle { .. } | Unauthorised::WrongTitle { .. } => ErrorCode::SchemaTitleMismatch,
+        Unauthorised::NoSchemaTitle { .. } | Unauthorised::WrongTitle { .. } => {
+            ErrorCode::SchemaTitleMismatch
+        }
     }
 }
 

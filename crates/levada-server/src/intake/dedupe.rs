@@ -61,20 +61,38 @@ impl Windows {
                 break;
             }
             // The id may have left and entered again since; only its own entry is removed.
-            if window.ids.get(oldest).is_some_and(|place| place.entered == *entered) {
+            if window
+                .ids
+                .get(oldest)
+                .is_some_and(|place| place.entered == *entered)
+            {
                 window.ids.remove(oldest);
             }
             window.order.pop_front();
         }
         match window.ids.get_key_value(id) {
             Some((_, place)) if place.stored => return Err(Repeated),
-            Some((id, _)) => return Ok(Entered { stream: stream.to_owned(), id: id.clone() }),
+            Some((id, _)) => {
+                return Ok(Entered {
+                    stream: stream.to_owned(),
+                    id: id.clone(),
+                });
+            }
             None => {}
         }
         let id: Arc<str> = id.into();
-        window.ids.insert(id.clone(), Place { entered: now, stored: false });
+        window.ids.insert(
+            id.clone(),
+            Place {
+                entered: now,
+                stored: false,
+            },
+        );
         window.order.push_back((now, id.clone()));
-        Ok(Entered { stream: stream.to_owned(), id })
+        Ok(Entered {
+            stream: stream.to_owned(),
+            id,
+        })
     }
 
     /// The events are stored: from now on their ids are recognised.
@@ -84,7 +102,10 @@ impl Windows {
         }
         let mut streams = self.streams.lock();
         for Entered { stream, id } in entered {
-            if let Some(place) = streams.get_mut(&stream).and_then(|window| window.ids.get_mut(&id)) {
+            if let Some(place) = streams
+                .get_mut(&stream)
+                .and_then(|window| window.ids.get_mut(&id))
+            {
                 place.stored = true;
             }
         }

@@ -31,12 +31,18 @@ pub(super) fn additions<'a>(
     let fields = schema.fields();
     if fields.meta_id && lacks("id") {
         let mut buffer = uuid::Uuid::encode_buffer();
-        additions.add_text(event, &["meta", "id"], uuid::Uuid::now_v7().hyphenated().encode_lower(&mut buffer));
+        additions.add_text(
+            event,
+            &["meta", "id"],
+            uuid::Uuid::now_v7().hyphenated().encode_lower(&mut buffer),
+        );
     }
     if fields.meta_dt && lacks("dt") {
         additions.add(event, &["meta", "dt"], now(request));
     }
-    let legacy = schema.title().is_some_and(|title| title.starts_with(LEGACY_TITLE));
+    let legacy = schema
+        .title()
+        .is_some_and(|title| title.starts_with(LEGACY_TITLE));
     if legacy && fields.dt && event.get("dt").is_none() {
         additions.add(event, &["dt"], now(request));
     }

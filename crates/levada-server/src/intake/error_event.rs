@@ -34,7 +34,11 @@ fn one(stream: &str, emitter: &str, failure: &Failure<'_>, request: &RequestCont
     write_string(&mut out, SCHEMA);
     out.extend_from_slice(b",\"meta\":{\"stream\":");
     write_string(&mut out, stream);
-    for (name, value) in [("uri", meta("uri")), ("domain", meta("domain")), ("request_id", meta("request_id"))] {
+    for (name, value) in [
+        ("uri", meta("uri")),
+        ("domain", meta("domain")),
+        ("request_id", meta("request_id")),
+    ] {
         field(&mut out, name, &value);
     }
     field(&mut out, "id", &uuid::Uuid::now_v7().to_string());
@@ -61,7 +65,9 @@ fn field(out: &mut Vec<u8>, name: &str, value: &str) {
 /// `unknown` when there is nothing.
 fn text_at(event: Option<Value<'_>>, path: &[&str]) -> String {
     match event.and_then(|event| event.at_path(path.iter().copied())) {
-        Some(value) => value.as_str().map_or_else(|| value.raw().to_owned(), |text| text.into_owned()),
+        Some(value) => value
+            .as_str()
+            .map_or_else(|| value.raw().to_owned(), |text| text.into_owned()),
         None => "unknown".into(),
     }
 }

@@ -49,17 +49,15 @@ fn topic_of(name: &str, prefix: &str, declared: &[String]) -> String {
     if declared.is_empty() || declared.contains(&wanted) {
         return wanted;
     }
-    let fitting = declared.iter().find(|topic| !prefix.is_empty() && topic.starts_with(prefix));
+    let fitting = declared
+        .iter()
+        .find(|topic| !prefix.is_empty() && topic.starts_with(prefix));
     fitting.unwrap_or(&declared[0]).clone()
 }
 
 impl Intake {
     /// The topic of a stream; makes sure that it exists.
-    pub(super) async fn topic(
-        &self,
-        stream: &Stream,
-        name: &str,
-    ) -> Result<Arc<Topic>, (ErrorCode, String)> {
+    pub(super) async fn topic(&self, stream: &Stream, name: &str) -> Result<Arc<Topic>, (ErrorCode, String)> {
         let retention = stream.levada.retention;
         let retention = Retention {
             age: retention.age.or(self.options.retention.age),
@@ -71,16 +69,27 @@ impl Intake {
             return Ok(topic.clone());
         }
         let text = topic_of(name, &self.options.topic_prefix, &stream.topics);
-        let topic = TopicName::new(&text)
-            .map_err(|e| (ErrorCode::StreamUnknown, format!("{text:?} cannot be a topic: {e}")))?;
-        let spec = TopicSpec { name: topic.clone(), partitions: stream.levada.partitions, retention };
+        let topic = TopicName::new(&text).map_err(|e| {
+            (
+                ErrorCode::StreamUnknown,
+                format!("{text:?} cannot be a topic: {e}"),
+            )
+        })?;
+        let spec = TopicSpec {
+            name: topic.clone(),
+            partitions: stream.levada.partitions,
+            retention,
+        };
         let info = self.log.topic(&spec).await.map_err(|e| match e {
-            LogError::UnknownTopic(_) => {
-                (ErrorCode::StorageUnavailable, format!("the topic {topic} does not exist; create it first"))
-            }
+            LogError::UnknownTopic(_) => (
+                ErrorCode::StorageUnavailable,
+                format!("the topic {topic} does not exist; create it first"),
+            ),
             e => (ErrorCode::StorageUnavailable, e.to_string()),
         })?;
-        let partitions = (0..info.partitions).map(|p| TopicPartition::new(topic.clone(), p)).collect();
+        let partitions = (0..info.partitions)
+            .map(|p| TopicPartition::new(topic.clone(), p))
+            .collect();
         let topic = Arc::new(Topic { partitions });
         let mut known = self.topics.known.write();
         if known.len() < TOPICS_MAX {
@@ -101,7 +110,10 @@ mod tests {
         assert_eq!(topic_of("a", "eqiad.", &both), "eqiad.a");
         assert_eq!(topic_of("a", "codfw.", &both), "codfw.a");
         assert_eq!(topic_of("a", "", &both), "eqiad.a");
-        assert_eq!(topic_of("eventlogging_A", "eqiad.", &declared(&["eventlogging_A"])), "eventlogging_A");
+        assert_eq!(
+            topic_of("eventlogging_A", "eqiad.", &declared(&["eventlogging_A"])),
+            "eventlogging_A"
+        );
         assert_eq!(topic_of("a", "eqiad.", &declared(&["a"])), "a");
         let named = declared(&["eqiad.mutation", "codfw.mutation"]);
         assert_eq!(topic_of("a.v2", "codfw.", &named), "codfw.mutation");

@@ -50,9 +50,14 @@ fn outbound() -> Result<Arc<Outbound>, Failure> {
 async fn open(config: &Config, outbound: Arc<Outbound>) -> Result<Catalog, Failure> {
     let streams = sources::streams(config, false);
     if streams.sources.is_empty() {
-        return Err(Failure::new(Exit::Config, "catalog.stream_config is empty: no stream is declared"));
+        return Err(Failure::new(
+            Exit::Config,
+            "catalog.stream_config is empty: no stream is declared",
+        ));
     }
-    Catalog::open(streams, outbound).await.map_err(|error| Failure::new(Exit::Config, error.to_string()))
+    Catalog::open(streams, outbound)
+        .await
+        .map_err(|error| Failure::new(Exit::Config, error.to_string()))
 }
 
 fn render(report: &CheckReport) -> String {

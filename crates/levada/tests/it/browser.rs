@@ -98,10 +98,15 @@ fn expect(reports: &Receiver<String>, offsets: &[u64]) {
     };
     let began = Instant::now();
     loop {
-        let left = PATIENCE.checked_sub(began.elapsed()).expect("the page reports in time");
+        let left = PATIENCE
+            .checked_sub(began.elapsed())
+            .expect("the page reports in time");
         let report = reports.recv_timeout(left).expect("the page reports");
         let count = report.split(':').next().unwrap().parse::<usize>().unwrap();
-        assert!(count <= offsets.len() && report == text(count), "the page saw {report}");
+        assert!(
+            count <= offsets.len() && report == text(count),
+            "the page saw {report}"
+        );
         if count == offsets.len() {
             return;
         }
@@ -145,7 +150,9 @@ fn answer(mut socket: TcpStream, page: &str, reports: &Sender<String>) {
         "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
         body.len()
     );
-    let _ = socket.write_all(head.as_bytes()).and_then(|()| socket.write_all(body.as_bytes()));
+    let _ = socket
+        .write_all(head.as_bytes())
+        .and_then(|()| socket.write_all(body.as_bytes()));
 }
 
 /// A headless browser on a page; ended when dropped.
@@ -154,8 +161,17 @@ struct Browser(Child);
 impl Browser {
     fn open(program: &std::path::Path, profile: &std::path::Path, page: SocketAddr) -> Self {
         let mut child = Command::new(program)
-            .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"])
-            .args(["--disable-background-networking", "--disable-component-update", "--disable-sync"])
+            .args([
+                "--headless",
+                "--no-sandbox",
+                "--disable-gpu",
+                "--disable-dev-shm-usage",
+            ])
+            .args([
+                "--disable-background-networking",
+                "--disable-component-update",
+                "--disable-sync",
+            ])
             .args(["--no-first-run", "--remote-debugging-port=0"])
             .arg(format!("--user-data-dir={}", profile.display()))
             .arg(format!("http://{page}/"))

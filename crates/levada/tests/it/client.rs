@@ -17,7 +17,6 @@ pub struct Response {
     pub headers: Vec<(String, String)>,
     body: BufReader<TcpStream>,
     head_only: bool,
-    chunk: Option<usize>,
 }
 
 /// Sends a request and reads the head of the response. `target` is sent as it is.
@@ -86,7 +85,6 @@ impl Response {
             body,
             // Neither has a body, whatever the connection does.
             head_only: head_only || matches!(status, 204 | 304),
-            chunk: None,
         }
     }
 
@@ -120,12 +118,6 @@ impl Response {
     /// The whole body as text.
     pub fn text(self) -> String {
         String::from_utf8(self.bytes()).unwrap()
-    }
-
-    /// The whole body as JSON.
-    pub fn json(self) -> serde_json::Value {
-        let text = self.text();
-        serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text:?}"))
     }
 
     fn chunked(&self) -> bool {

@@ -25,7 +25,8 @@ fn curl_shows_events_as_they_come() {
     assert_eq!(take(&mut out, opening.len()), opening);
     for (offset, test) in ["first", "second"].into_iter().enumerate() {
         post(&server, test);
-        let start = "event: message\nid: [{\"topic\":\"a\",\"partition\":0,\"timestamp\":1500000000001,\"at\":\"";
+        let start =
+            "event: message\nid: [{\"topic\":\"a\",\"partition\":0,\"timestamp\":1500000000001,\"at\":\"";
         assert_eq!(take(&mut out, start.len()), start);
         let log = take(&mut out, 8);
         assert!(log.bytes().all(|b| b.is_ascii_hexdigit()), "{log}");

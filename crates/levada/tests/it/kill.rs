@@ -56,15 +56,28 @@ fn kills_under_load_lose_nothing() {
     let stored = everything(&server);
     let acknowledged = acknowledged.lock().unwrap().clone();
     assert!(acknowledged.len() > 100, "there was load: {}", acknowledged.len());
-    assert!(stored.is_sorted_by(|a, b| a < b), "in order, none twice: {stored:?}");
-    let lost: Vec<_> = acknowledged.iter().filter(|number| stored.binary_search(number).is_err()).collect();
+    assert!(
+        stored.is_sorted_by(|a, b| a < b),
+        "in order, none twice: {stored:?}"
+    );
+    let lost: Vec<_> = acknowledged
+        .iter()
+        .filter(|number| stored.binary_search(number).is_err())
+        .collect();
     assert!(lost.is_empty(), "acknowledged and lost: {lost:?}");
     let mut stream = reader.connect(&server);
     while reader.seen.len() < stored.len() {
         reader.read(&mut stream);
     }
-    assert_eq!(reader.seen, stored, "the resuming reader saw each event exactly once");
-    println!("{ROUNDS} kills, {} acknowledged, {} stored", acknowledged.len(), stored.len());
+    assert_eq!(
+        reader.seen, stored,
+        "the resuming reader saw each event exactly once"
+    );
+    println!(
+        "{ROUNDS} kills, {} acknowledged, {} stored",
+        acknowledged.len(),
+        stored.len()
+    );
 }
 
 #[test]
@@ -90,12 +103,15 @@ fn produce(
     acknowledged: &Arc<Mutex<Vec<u64>>>,
     stop: &Arc<AtomicBool>,
 ) -> std::thread::JoinHandle<()> {
-    let (address, next, acknowledged, stop) = (server.address, next.clone(), acknowledged.clone(), stop.clone());
+    let (address, next, acknowledged, stop) =
+        (server.address, next.clone(), acknowledged.clone(), stop.clone());
     std::thread::spawn(move || {
         while !stop.load(Ordering::SeqCst) {
             let first = next.fetch_add(3, Ordering::SeqCst);
             let events: Vec<String> = (first..first + 3)
-                .map(|n| format!("{{\"$schema\":\"/load/1.0.0\",\"meta\":{{\"stream\":\"load\"}},\"number\":{n}}}"))
+                .map(|n| {
+                    format!("{{\"$schema\":\"/load/1.0.0\",\"meta\":{{\"stream\":\"load\"}},\"number\":{n}}}")
+                })
                 .collect();
             let body = format!("[{}]", events.join(","));
             match std::panic::catch_unwind(|| client::post(address, &body).status) {
@@ -116,7 +132,11 @@ struct Reader {
 
 impl Reader {
     fn connect(&self, server: &Server) -> Stream {
-        let headers: Vec<(&str, &str)> = self.last_id.iter().map(|id| ("last-event-id", id.as_str())).collect();
+        let headers: Vec<(&str, &str)> = self
+            .last_id
+            .iter()
+            .map(|id| ("last-event-id", id.as_str()))
+            .collect();
         let target = "/v2/stream/load?since=1970-01-01";
         client::request(server.address, "GET", target, &headers, b"").stream()
     }
@@ -128,8 +148,10 @@ impl Reader {
     }
 
     fn read_to_the_cut(&mut self, mut stream: Stream) {
-        let rest = std::panic::AssertUnwindSafe(|| loop {
-            self.read(&mut stream);
+        let rest = std::panic::AssertUnwindSafe(|| {
+            loop {
+                self.read(&mut stream);
+            }
         });
         // The cut shows as a failed read; a frame that did not come whole does not count.
         let _ = std::panic::catch_unwind(rest);
@@ -139,8 +161,13 @@ impl Reader {
 /// Numbers of all stored events in their order: as many as the log's own metric says there are.
 fn everything(server: &Server) -> Vec<u64> {
     let metrics = client::get(server.address, "/metrics").text();
-    let line = metrics.lines().find(|l| l.starts_with("levada_log_partition_next_offset{topic=\"load\"")).unwrap();
+    let line = metrics
+        .lines()
+        .find(|l| l.starts_with("levada_log_partition_next_offset{topic=\"load\""))
+        .unwrap();
     let count: usize = line.rsplit(' ').next().unwrap().parse().unwrap();
     let mut stream = client::get(server.address, "/v2/stream/load?since=1970-01-01").stream();
-    (0..count).map(|_| stream.event().event()["number"].as_u64().unwrap()).collect()
+    (0..count)
+        .map(|_| stream.event().event()["number"].as_u64().unwrap())
+        .collect()
 }

@@ -6,8 +6,12 @@ use crate::client;
 use crate::server::{Site, shared};
 
 /// Recorded files; the hand-made samples are left out.
-const FILES: [&str; 4] =
-    ["recentchange.ndjson", "revision-create.ndjson", "revision-score.ndjson", "page-create.ndjson"];
+const FILES: [&str; 4] = [
+    "recentchange.ndjson",
+    "revision-create.ndjson",
+    "revision-score.ndjson",
+    "page-create.ndjson",
+];
 
 /// Events per request, as EventBus sends them.
 const BATCH: usize = 100;
@@ -15,7 +19,10 @@ const BATCH: usize = 100;
 #[test]
 fn recorded_events_are_accepted_and_come_back_with_their_text() {
     let Some(shared) = shared() else {
-        println!("skipped {} files of recorded events: no reference data", FILES.len());
+        println!(
+            "skipped {} files of recorded events: no reference data",
+            FILES.len()
+        );
         return;
     };
     let at = shared.display();
@@ -36,7 +43,9 @@ fn recorded_events_are_accepted_and_come_back_with_their_text() {
         }
         for line in lines {
             let event: serde_json::Value = serde_json::from_str(line).unwrap();
-            sent.entry(event["meta"]["stream"].as_str().unwrap().to_owned()).or_default().push(line.to_owned());
+            sent.entry(event["meta"]["stream"].as_str().unwrap().to_owned())
+                .or_default()
+                .push(line.to_owned());
         }
     }
     let total: usize = sent.values().map(Vec::len).sum();

@@ -257,7 +257,9 @@ fn headers<'a>(
     saved: &'a HashMap<String, String>,
 ) -> Vec<(&'a str, &'a str)> {
     let value = |text: &'a str| match text.strip_prefix('$') {
-        Some(name) => saved.get(name).unwrap_or_else(|| panic!("no id is saved as {name:?}")),
+        Some(name) => saved
+            .get(name)
+            .unwrap_or_else(|| panic!("no id is saved as {name:?}")),
         None => text,
     };
     wanted
@@ -382,10 +384,16 @@ fn check_stream(stream: &mut Stream, read: &Read) -> Option<String> {
     }
     let field = |name| {
         let frame = last.as_ref().expect("a frame was read");
-        frame.field(name).unwrap_or_else(|| panic!("no {name} in {frame:?}"))
+        frame
+            .field(name)
+            .unwrap_or_else(|| panic!("no {name} in {frame:?}"))
     };
     if let Some(want) = &read.data {
-        assert!(text_matches(field("data"), want), "data {:?} is not {want:?}", field("data"));
+        assert!(
+            text_matches(field("data"), want),
+            "data {:?} is not {want:?}",
+            field("data")
+        );
     }
     if let Some(want) = &read.id {
         let have: Value = serde_json::from_str(field("id")).unwrap();

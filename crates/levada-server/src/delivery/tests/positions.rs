@@ -139,7 +139,7 @@ async fn latest_is_a_place_and_loses_nothing_before_the_first_poll() {
     // The response has not begun, and yet these belong to it.
     rig.append("eqiad.a", 0, &[event("x", T0)]).await;
     rig.append("codfw.a", 0, &[event("y", T0)]).await;
-    let mut got = vec![
+    let mut got = [
         reader.event_soon().await.unwrap(),
         reader.event_soon().await.unwrap(),
     ];

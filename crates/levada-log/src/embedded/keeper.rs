@@ -32,10 +32,12 @@ pub(super) fn maintain(engine: &Engine) {
             partition.sync_behind(engine);
         }
         partition.rest_if_idle(engine, now);
-        while engine.options.compress
-            && !engine.closing.load(Ordering::Relaxed)
-            && partition.rewrite_one(engine)
-        {}
+        let may_pack = || engine.options.compress && !engine.closing.load(Ordering::Relaxed);
+        loop {
+            if !may_pack() || !partition.rewrite_one(engine) {
+                break;
+            }
+        }
     }
 }
 

@@ -142,6 +142,7 @@ impl CatchUp {
             let joint = self.next_joint(&seat).await?;
             let to: Vec<Offset> = joint.marks.iter().map(|mark| mark.next).collect();
             self.pass(&to).await?;
+            self.keep_pace().await;
             if self.passed_bytes >= PROGRESS_BYTES && self.renderer.has_untold() {
                 self.renderer.id_only();
             }
@@ -324,15 +325,19 @@ impl CatchUp {
         self.passed_bytes += bytes as u64;
         let mut index = 0;
         while let Some(record) = batch.get(index).filter(|record| record.offset < to) {
-            if self.renderer.len() == 0 {
-                self.room().await?;
-            }
-            self.renderer.record(lane, record);
-            index += 1;
-            if self.renderer.len() >= CATCH_UP_CHUNK_BYTES || self.pace.is_some() {
+            let frame_bytes = self.renderer.frame_bytes(record.value.len());
+            if self.renderer.len() + frame_bytes > CATCH_UP_CHUNK_BYTES || self.pace.is_some() {
                 self.keep_pace().await;
                 self.emit(false).await?;
             }
+            if self.renderer.len() == 0 {
+                self.room().await?;
+                let rest = self.renderer.frame_bytes(bytes / batch.len()) * (batch.len() - index);
+                self.renderer
+                    .reserve(rest.clamp(frame_bytes, CATCH_UP_CHUNK_BYTES.max(frame_bytes)));
+            }
+            self.renderer.record(lane, record);
+            index += 1;
         }
         self.renderer.passed(lane, batch.next().min(to));
         self.read_bytes = (self.read_bytes * 2).min(CATCH_UP_READ_MAX);

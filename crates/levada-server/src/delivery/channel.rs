@@ -298,7 +298,10 @@ impl Channel {
     }
 
     fn push(&self, open: &mut Open, now: Instant, blank: bool) {
-        let (bytes, events) = open.renderer.take();
+        let (mut bytes, events) = open.renderer.take();
+        // The next chunk will be of about this size; this one may be kept for a while.
+        open.renderer.reserve(bytes.len().min(LIVE_CHUNK_BYTES));
+        bytes.shrink_to_fit();
         open.flushed = now;
         let chunk = Chunk {
             bytes: bytes.into(),

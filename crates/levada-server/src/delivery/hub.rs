@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use levada_event::{Offset, TopicPartition};
 use levada_log::Log;
@@ -25,6 +26,8 @@ pub(crate) struct Hub {
     registry: Mutex<Registry>,
     readings: Readings,
     draining: watch::Sender<bool>,
+    /// The same, to be read on every delivery.
+    is_draining: AtomicBool,
     /// Number of sessions open.
     sessions: watch::Sender<usize>,
 }
@@ -45,6 +48,7 @@ impl Hub {
             registry: Mutex::default(),
             readings: Readings::default(),
             draining: watch::Sender::new(false),
+            is_draining: AtomicBool::new(false),
             sessions: watch::Sender::new(0),
         }
     }
@@ -154,6 +158,7 @@ impl Hub {
 
     /// Tells every session to end at the next frame boundary.
     pub(crate) fn drain(&self) {
+        self.is_draining.store(true, Ordering::Release);
         self.draining.send_replace(true);
         let channels: Vec<_> = self
             .registry
@@ -168,7 +173,7 @@ impl Hub {
     }
 
     pub(crate) fn is_draining(&self) -> bool {
-        *self.draining.borrow()
+        self.is_draining.load(Ordering::Acquire)
     }
 
     /// Changes once, when sessions have to end.

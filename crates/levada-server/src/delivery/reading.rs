@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 
 use futures_util::future::{BoxFuture, FutureExt};
 use parking_lot::Mutex;
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, error::TryRecvError};
 use tokio::time::Instant;
 
 use super::catch_up::{CatchUp, Item};
@@ -78,21 +78,22 @@ impl Reading {
         let Some(work) = &mut state.work else {
             return Poll::Ready(Step::LetGo);
         };
-        loop {
-            match work.items.poll_recv(context) {
-                Poll::Ready(Some(item)) => {
-                    state.served = Some(Instant::now());
-                    return Poll::Ready(Step::Item(item));
-                }
-                Poll::Ready(None) => return Poll::Ready(Step::Broken),
-                Poll::Pending if !work.running => return Poll::Pending,
-                Poll::Pending => {}
+        // The reader runs inside this very poll, so nobody else can send and no waker is needed for
+        // what it sends: only for what it waits for itself.
+        let item = match work.items.try_recv() {
+            Err(TryRecvError::Empty) if work.running => {
+                work.running = work.reader.poll_unpin(context).is_pending();
+                work.items.try_recv()
             }
-            if work.reader.poll_unpin(context).is_ready() {
-                work.running = false;
-            } else if work.items.is_empty() {
-                return Poll::Pending;
+            other => other,
+        };
+        match item {
+            Ok(item) => {
+                state.served = Some(Instant::now());
+                Poll::Ready(Step::Item(item))
             }
+            Err(TryRecvError::Empty) if work.running => Poll::Pending,
+            Err(_) => Poll::Ready(Step::Broken),
         }
     }
 

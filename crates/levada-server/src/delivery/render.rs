@@ -19,6 +19,12 @@ use super::ring::{Mark, Marks};
 use super::shape::Shape;
 use super::stats::DeliveryStats;
 
+/// Room for what a frame has besides id and value: its field names, and the fields that delivery adds.
+const ADDED_BYTES: usize = 384;
+
+/// What is kept of the buffer for one event's text: rare giants should not stay.
+const TEXT_BYTES_KEPT: usize = 1024 * 1024;
+
 /// Renders the records of one reader of the log.
 #[derive(Debug)]
 pub(crate) struct Renderer {
@@ -31,6 +37,8 @@ pub(crate) struct Renderer {
     out: Vec<u8>,
     /// Events in `out`.
     events: u32,
+    /// Records filtered out and not counted yet.
+    filtered: u64,
     /// Whether records were passed over since the id was last written.
     untold: bool,
     /// The text of one event, where it is not written to `out` directly.
@@ -72,6 +80,7 @@ impl Renderer {
             shared: None,
             out: Vec::new(),
             events: 0,
+            filtered: 0,
             untold: false,
             text: Vec::new(),
         }
@@ -93,14 +102,20 @@ impl Renderer {
         self.out.len()
     }
 
+    /// Makes room for about so many bytes of frames.
+    pub(crate) fn reserve(&mut self, bytes: usize) {
+        self.out.reserve(bytes);
+    }
+
+    /// About how many bytes the frame of a record takes that has a value of this length.
+    pub(crate) fn frame_bytes(&self, value_len: usize) -> usize {
+        value_len + self.id.as_bytes().len() + ADDED_BYTES
+    }
+
     /// Takes what is rendered: the bytes and the number of events in them.
     pub(crate) fn take(&mut self) -> (Vec<u8>, u32) {
-        let room = self.out.len();
-        let bytes = std::mem::replace(
-            &mut self.out,
-            Vec::with_capacity(room.min(super::limits::CATCH_UP_CHUNK_BYTES)),
-        );
-        (bytes, std::mem::take(&mut self.events))
+        self.stats.rendered.add(u64::from(self.events));
+        (std::mem::take(&mut self.out), std::mem::take(&mut self.events))
     }
 
     /// Whether records were passed over that no id has told of.
@@ -119,11 +134,10 @@ impl Renderer {
                 mark.sent = Some(record.timestamp);
                 self.events += 1;
                 self.untold = false;
-                self.stats.rendered.add(1);
             }
             Verdict::FilteredOut => {
                 self.untold = true;
-                self.stats.filtered.add(1);
+                self.filtered += 1;
             }
             Verdict::Unreadable => {
                 self.untold = true;
@@ -164,6 +178,9 @@ impl Renderer {
             }
         } else {
             self.out.extend_from_slice(&self.text);
+            if self.text.capacity() > TEXT_BYTES_KEPT {
+                self.text = Vec::new();
+            }
         }
         self.out.extend_from_slice(match shape.format {
             Format::Sse => sse::END,
@@ -174,6 +191,9 @@ impl Renderer {
 
     /// Notes that everything below `next` is done with.
     pub(crate) fn passed(&mut self, lane: usize, next: Offset) {
+        if self.filtered > 0 {
+            self.stats.filtered.add(std::mem::take(&mut self.filtered));
+        }
         let mark = &mut self.marks[lane];
         if mark.next != next {
             mark.next = next;

@@ -261,3 +261,24 @@ async fn the_past_is_read_from_all_partitions_in_turns() {
     }
     assert_eq!(seen, [100; 3]);
 }
+
+/// A task that reads without a pause uses up the runtime's budget for one turn. Reading must then
+/// give way and go on, not wait for itself.
+#[tokio::test]
+async fn reading_gives_way_when_its_turn_is_over() {
+    let rig = Rig::new();
+    rig.log.create(&spec("a", 1));
+    let large = event(&"x".repeat(100_000), T0);
+    for _ in 0..40 {
+        rig.append("a", 0, &vec![large.clone(); 10]).await;
+    }
+    let mut asked = request(&["a"]);
+    asked.from = earliest();
+    let mut reader = rig.open(asked).await;
+    let mut chunks = 0;
+    while rig.stat("deliveries") < 400 {
+        reader.raw_chunk().await.unwrap().unwrap();
+        chunks += 1;
+    }
+    assert!(chunks > 300, "{chunks} chunks are more than one turn's budget");
+}

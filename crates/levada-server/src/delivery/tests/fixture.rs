@@ -246,11 +246,15 @@ impl Reader {
     /// The next chunk as it comes from the body. Fails when none comes for an hour (in most tests,
     /// of paused time).
     pub(super) async fn chunk(&mut self) -> Option<Result<Bytes, SessionAborted>> {
-        let frame = std::future::poll_fn(|context| Pin::new(&mut self.body).poll_frame(context));
         let hour = Duration::from_secs(3600);
-        let frame = tokio::time::timeout(hour, frame)
+        tokio::time::timeout(hour, self.raw_chunk())
             .await
-            .expect("a chunk or the end")?;
+            .expect("a chunk or the end")
+    }
+
+    /// The next chunk, however long it takes.
+    pub(super) async fn raw_chunk(&mut self) -> Option<Result<Bytes, SessionAborted>> {
+        let frame = std::future::poll_fn(|context| Pin::new(&mut self.body).poll_frame(context)).await?;
         Some(frame.map(|frame| frame.into_data().unwrap()))
     }
 

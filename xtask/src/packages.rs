@@ -31,6 +31,12 @@ pub const PACKAGES: &[Package] = &[
         package: "curl",
         used_by: "the tests with curl -N",
     },
+    Package {
+        program: "initdb",
+        also: &["/usr/lib/postgresql/15/bin/initdb", "/usr/lib/postgresql/17/bin/initdb"],
+        package: "postgresql",
+        used_by: "the tests of accounts shared between processes",
+    },
 ];
 
 /// Installs what is missing.

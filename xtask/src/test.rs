@@ -31,5 +31,6 @@ pub fn run(arguments: &[String]) -> Result<()> {
     )?;
     let mut test = vec!["test", "--workspace"];
     test.extend(arguments.iter().map(String::as_str));
-    command::run(&cargo, &test, &[])
+    // What is installed above must not be skipped.
+    command::run(&cargo, &test, &[("LEVADA_REQUIRE_POSTGRES", "1")])
 }

@@ -33,7 +33,10 @@ pub const PACKAGES: &[Package] = &[
     },
     Package {
         program: "initdb",
-        also: &["/usr/lib/postgresql/15/bin/initdb", "/usr/lib/postgresql/17/bin/initdb"],
+        also: &[
+            "/usr/lib/postgresql/15/bin/initdb",
+            "/usr/lib/postgresql/17/bin/initdb",
+        ],
         package: "postgresql",
         used_by: "the tests of accounts shared between processes",
     },

@@ -16,6 +16,7 @@ pub fn compat(config: &Config) -> Compat {
     };
     Compat {
         absolute_schema_uris: config.catalog.allow_absolute_schema_uris,
+        lax_formats: config.compat.eventgate,
         ..base
     }
 }

@@ -37,7 +37,15 @@ impl Topic {
 /// Topics that are known to exist, by stream name.
 #[derive(Debug, Default)]
 pub(super) struct Topics {
-    known: RwLock<HashMap<String, (Retention, Arc<Topic>)>>,
+    known: RwLock<HashMap<String, Known>>,
+}
+
+/// A topic with what was declared when it was looked up; a reload may declare something else.
+#[derive(Debug)]
+struct Known {
+    retention: Retention,
+    topics: Vec<String>,
+    topic: Arc<Topic>,
 }
 
 /// The topic that a stream's events go to. The original's rule (prefix and name) holds where the
@@ -63,10 +71,11 @@ impl Intake {
             age: retention.age.or(self.options.retention.age),
             bytes: retention.bytes.or(self.options.retention.bytes),
         };
-        if let Some((declared, topic)) = self.topics.known.read().get(name)
-            && *declared == retention
+        if let Some(known) = self.topics.known.read().get(name)
+            && known.retention == retention
+            && known.topics == stream.topics
         {
-            return Ok(topic.clone());
+            return Ok(known.topic.clone());
         }
         let text = topic_of(name, &self.options.topic_prefix, &stream.topics);
         let topic = TopicName::new(&text).map_err(|e| {
@@ -93,7 +102,14 @@ impl Intake {
         let topic = Arc::new(Topic { partitions });
         let mut known = self.topics.known.write();
         if known.len() < TOPICS_MAX {
-            known.insert(name.to_owned(), (retention, topic.clone()));
+            known.insert(
+                name.to_owned(),
+                Known {
+                    retention,
+                    topics: stream.topics.clone(),
+                    topic: topic.clone(),
+                },
+            );
         }
         Ok(topic)
     }

@@ -318,8 +318,10 @@ impl Log for Memory {
                     appended,
                     record,
                 });
-                let hole = self.options.hole_every != 0 && kept.appended % self.options.hole_every == 0;
-                kept.next = offset + 1 + u64::from(hole);
+                kept.next = offset + 1;
+                if self.options.hole_every != 0 && kept.appended % self.options.hole_every == 0 {
+                    kept.next += 1;
+                }
             }
             (first, kept.next)
         };

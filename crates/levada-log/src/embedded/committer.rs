@@ -2,9 +2,9 @@
 //! and sync them.
 //!
 //! There is no tick and no delay. An idle partition is written as soon as an append arrives; what
-//! arrives during its sync is written together afterwards. So batches grow with the load and with the
+//! arrives during its syncs is written together afterwards. So batches grow with the load and with the
 //! slowness of the disk by themselves. Partitions are synced side by side and never wait for each
-//! other; one thread at a time works on a partition.
+//! other; on one partition as many threads work as it has lanes.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,7 +15,7 @@ use parking_lot::{Condvar, Mutex};
 use super::engine::Engine;
 use super::partition::Partition;
 
-/// Partitions that wait for a thread. Each is in it at most once, which bounds it.
+/// Partitions that wait for a thread. Each is in it once per lane at most, which bounds it.
 #[derive(Default)]
 pub(super) struct Queue {
     state: Mutex<State>,
@@ -81,9 +81,8 @@ pub(super) fn drain(engine: &Engine) {
 fn serve(engine: &Engine, partition: &Arc<Partition>) {
     loop {
         if catch_unwind(AssertUnwindSafe(|| partition.commit(engine))).is_err() {
-            // The appends of this round learn that their outcome is not known when their waiters
-            // are dropped. What the writer's state is now, nobody knows.
-            partition.poison("a fault of the program while writing; see the log");
+            // What the writer's state is now, nobody knows.
+            partition.abandon();
         }
         if partition.pending.lock().done() {
             return;

@@ -177,11 +177,7 @@ impl Engine {
         let partitions = (0..count)
             .map(|number| {
                 let place = place(&self.facts.id, spec.name.as_str(), number);
-                let writer = Writer {
-                    active: None,
-                    next: 0,
-                };
-                Partition::new(topic.clone(), number, place, View::default(), writer)
+                Partition::new(topic.clone(), number, place, View::default(), Writer::default())
             })
             .collect();
         topics.insert(spec.name.clone(), Declared::Sound { topic, partitions });

@@ -50,7 +50,7 @@ impl Partition {
             let Some(active) = &writer.active else {
                 return;
             };
-            let Some(file) = active.file.clone().filter(|_| active.synced.0 < active.len) else {
+            let Some(file) = active.files[0].clone().filter(|_| active.synced.0 < active.len) else {
                 return;
             };
             (file, active.segment.clone(), active.len, writer.next)
@@ -78,7 +78,7 @@ impl Partition {
         };
         let idle = writer.active.as_ref().is_some_and(|active| {
             let passed = now.as_millis().saturating_sub(active.last_used.as_millis());
-            active.file.is_some()
+            active.files.iter().any(Option::is_some)
                 && active.synced.0 == active.len
                 && u128::from(passed.unsigned_abs()) > IDLE_AFTER.as_millis()
         });
@@ -87,7 +87,7 @@ impl Partition {
                 self.save_index(engine, &mut writer, true);
             }
             if let Some(active) = &mut writer.active {
-                active.file = None;
+                active.files = Default::default();
             }
         }
     }

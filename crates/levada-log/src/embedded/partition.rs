@@ -1,7 +1,7 @@
 //! A partition: what readers see, what waits to be written, and the writer's own state.
 //!
 //! Three locks, taken in this order where more than one is held: `writer` (the committer or the
-//! keeper, for as long as a write and a sync take), `pending` (appending tasks and the committer,
+//! keeper, for as long as a write takes, but not over a sync), `pending` (appending tasks and the committer,
 //! for a copy), `view` (readers and the committer, for moments).
 
 use std::collections::{HashSet, VecDeque};
@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use levada_event::{Bounds, Offset, Timestamp, TopicPartition};
-use parking_lot::{Mutex, RwLock};
+use parking_lot::{Condvar, Mutex, RwLock};
 use tokio::sync::{Semaphore, watch};
 
 use super::hot::Hot;
@@ -30,6 +30,8 @@ pub(super) struct Partition {
     pub(super) dir: PathBuf,
     pub(super) place: u32,
     pub(super) writer: Mutex<Writer>,
+    /// Told when rounds in flight have come to their end; belongs to `writer`.
+    pub(super) settled: Condvar,
     pub(super) pending: Mutex<Pending>,
     pub(super) view: RwLock<View>,
     /// Room for appends, in bytes.
@@ -84,6 +86,7 @@ impl Partition {
             topic,
             place,
             writer: Mutex::new(writer),
+            settled: Condvar::new(),
             pending: Mutex::new(pending),
             room: Semaphore::new(PENDING_BYTES_MAX as usize),
             next: watch::Sender::new(view.next),

@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 
 use super::block::{BODY_BYTES_AIM, Builder};
 use super::frame;
+use super::writer::LANES;
 use crate::LogError;
 
 /// What an append learns.
@@ -18,8 +19,8 @@ pub(super) type Outcome = Result<Offset, LogError>;
 #[derive(Default)]
 pub(super) struct Pending {
     blocks: Vec<Filling>,
-    /// Whether the partition is in the queue or in the hands of a committer.
-    scheduled: bool,
+    /// How often the partition is in the queue or in the hands of a committer, up to [`LANES`].
+    lanes: usize,
     /// Why no append is taken any more.
     refuse: Option<LogError>,
     /// Room that the next block is given at the start: what recent blocks needed.
@@ -95,7 +96,11 @@ impl Pending {
             filling.block.push(record);
             left -= size + frame::HEADER_BYTES;
         }
-        Ok((receiver, !std::mem::replace(&mut self.scheduled, true)))
+        let another = self.lanes < LANES;
+        if another {
+            self.lanes += 1;
+        }
+        Ok((receiver, another))
     }
 
     fn start_block(&mut self, needed: usize) {
@@ -120,11 +125,16 @@ impl Pending {
         blocks
     }
 
-    /// The committer asks whether it is done with the partition: if so the next append will put it
+    /// A committer asks whether it is done with the partition: if so the next append will put it
     /// into the queue again.
     pub(super) fn done(&mut self) -> bool {
-        self.scheduled = !self.blocks.is_empty();
-        !self.scheduled
+        // Written as branches: LLVM 22 loses the store of `lanes -= usize::from(is_empty)` when an
+        // unlock follows it.
+        if self.blocks.is_empty() {
+            self.lanes -= 1;
+            return true;
+        }
+        false
     }
 
     /// No append is taken from now on. The first reason stays.

@@ -50,10 +50,7 @@ pub(super) fn recover(
     let dir = topic.partition_dir(number);
     let mut files = segment_files(disk, &dir)?;
     let mut view = View::default();
-    let mut writer = Writer {
-        active: None,
-        next: 0,
-    };
+    let mut writer = Writer::default();
     if let Some((base, len)) = files.pop() {
         for (base, len) in files {
             let path = dir.join(super::segment::file_name(base));
@@ -128,7 +125,7 @@ fn open_last(
     writer.next = next;
     writer.active = Some(Active {
         first_appended: first_header(&*file, place, end)?.map(|header| header.appended),
-        file: None,
+        files: Default::default(),
         len: end,
         synced: (end, next),
         last_used: Timestamp::from_millis(0),

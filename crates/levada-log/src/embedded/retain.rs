@@ -11,7 +11,7 @@ use levada_event::Timestamp;
 
 use super::disk::Disk;
 use super::engine::Engine;
-use super::partition::{Health, Partition};
+use super::partition::Partition;
 use super::segment::{Segment, sidecar_of};
 
 impl Partition {
@@ -42,14 +42,8 @@ impl Partition {
         let Some(age) = self.topic.segment_age() else {
             return;
         };
-        let mut writer = self.writer.lock();
-        if self.view.read().health != Health::Sound {
-            return;
-        }
-        let first = writer.active.as_ref().and_then(|active| active.first_appended);
-        if first.is_some_and(|first| older(first, now, age))
-            && let Err(error) = self.roll(engine, &mut writer, now)
-        {
+        let millis = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
+        if let Err(error) = self.roll_if_begun(engine, now.plus_millis(-millis)) {
             tracing::warn!(partition = %self.of, %error, "no new segment could be started; it is tried again");
         }
     }

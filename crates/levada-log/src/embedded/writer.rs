@@ -4,37 +4,52 @@
 //! again; a sync that fails ends the partition's life as a writer, because the kernel may have dropped
 //! the pages and marked them clean, so that a second sync would report a success that is none.
 
+use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use levada_event::{Offset, Timestamp};
+use parking_lot::MutexGuard;
 
-use super::block::{Header, Stamp};
+use super::block::{Builder, Header, Stamp};
 use super::disk::{File, Open, write_all};
 use super::engine::Engine;
 use super::hot::HotBlock;
 use super::index::{self, Entry};
 use super::partition::{Health, Partition};
-use super::pending::Filling;
+use super::pending::{Filling, Waiter};
 use super::segment::{Indexer, Segment, file_name, sidecar_of, write_sidecar};
 use crate::{Durability, LogError};
 
+/// Rounds of one partition that may be under way at once: while one is being synced the next is
+/// written and synced behind it, so that an append waits for its own sync and hardly for another's.
+/// Each has a descriptor of its own, because the kernel reports a failed write-back once to each
+/// descriptor, and so to each round that it may concern.
+pub(super) const LANES: usize = 2;
+
 /// The writer's own state, behind the partition's writer lock.
+#[derive(Default)]
 pub(super) struct Writer {
     /// The active segment; `None` before the first append to the partition.
     pub(super) active: Option<Active>,
-    /// The next offset.
+    /// The next offset, behind everything that is written.
     pub(super) next: Offset,
+    /// Rounds that are written and not synced yet, in order.
+    in_flight: VecDeque<Round>,
+    /// Number of the next round.
+    round: u64,
+    /// Which lanes are taken.
+    taken: [bool; LANES],
 }
 
 /// The active segment as the writer knows it.
 pub(super) struct Active {
     pub(super) segment: Arc<Segment>,
-    /// Opened at the first append and closed when idle.
-    pub(super) file: Option<Arc<dyn File>>,
-    /// Bytes written and, with [`Durability::Fsync`], synced.
+    /// A descriptor per lane, opened when needed and closed when idle.
+    pub(super) files: [Option<Arc<dyn File>>; LANES],
+    /// Bytes written. Readers see [`Segment::len`] of them.
     pub(super) len: u64,
     /// Bytes known to be synced, and the offset there.
     pub(super) synced: (u64, Offset),
@@ -49,8 +64,21 @@ pub(super) struct Active {
     pub(super) entries_saved: usize,
 }
 
-/// Why a write did not come about, as the appends will be told.
-struct Failed(LogError);
+/// What was written at once.
+struct Round {
+    number: u64,
+    first: Offset,
+    /// The offset and the position behind it.
+    end: (Offset, u64),
+    blocks: Vec<(Header, Bytes)>,
+    waiters: Waiters,
+}
+
+/// Those who wait for the blocks of a round, with the number of records of each block.
+type Waiters = Vec<(u32, Vec<Waiter>)>;
+
+/// Appends and what they will be told: the offset of the first block, or the error.
+type Answers = Vec<(Result<Offset, LogError>, Waiters)>;
 
 impl Active {
     /// A new and empty segment.
@@ -62,9 +90,11 @@ impl Active {
         now: Timestamp,
     ) -> Self {
         let start = Entry::start(base);
+        let mut files: [_; LANES] = Default::default();
+        files[0] = Some(file);
         Self {
             segment: Arc::new(Segment::active(base, path, place, 0, vec![start])),
-            file: Some(file),
+            files,
             len: 0,
             synced: (0, base),
             first_appended: None,
@@ -76,12 +106,12 @@ impl Active {
         }
     }
 
-    fn file(&mut self, engine: &Engine) -> io::Result<Arc<dyn File>> {
-        match &self.file {
+    fn file(&mut self, engine: &Engine, lane: usize) -> io::Result<Arc<dyn File>> {
+        match &self.files[lane] {
             Some(file) => Ok(file.clone()),
             None => {
                 let file = engine.disk.open(&self.segment.path, Open::Existing)?;
-                self.file = Some(file.clone());
+                self.files[lane] = Some(file.clone());
                 Ok(file)
             }
         }
@@ -89,99 +119,239 @@ impl Active {
 }
 
 impl Partition {
-    /// Writes everything that waits and tells those who wait; `false` when nothing waited.
-    pub(super) fn commit(self: &Arc<Self>, engine: &Engine) -> bool {
+    /// Writes everything that waits, syncs it and tells those who wait.
+    pub(super) fn commit(self: &Arc<Self>, engine: &Engine) {
         let mut writer = self.writer.lock();
-        let mut batch = self.pending.lock().take();
+        let room = self.make_room(engine, &mut writer);
+        let batch = self.pending.lock().take();
         if batch.is_empty() {
-            return false;
+            return;
         }
-        let waiters: Vec<_> = batch
-            .iter_mut()
-            .map(|filling| (filling.block.count(), std::mem::take(&mut filling.waiters)))
-            .collect();
-        let outcome = self.write(engine, &mut writer, batch);
-        drop(writer);
-        let mut base = *outcome.as_ref().unwrap_or(&0);
-        let mut cost = 0;
-        for (count, waiters) in waiters {
-            for waiter in waiters {
-                cost += waiter.cost as usize;
-                waiter.answer(match &outcome {
-                    Ok(_) => Ok(base),
-                    Err(Failed(error)) => Err(error),
-                });
+        let Some(lane) = writer.taken.iter().position(|taken| !taken) else {
+            // There are as many lanes as committers can hold of one partition.
+            let error = LogError::Unavailable("too many committers at once".into());
+            return self.answer(engine, vec![(Err(error), waiters_of(batch).1)]);
+        };
+        let (blocks, waiters) = waiters_of(batch);
+        let written = room.and_then(|()| self.write(engine, &mut writer, lane, blocks));
+        let (blocks, file) = match written {
+            Ok(written) => written,
+            Err(error) => {
+                drop(writer);
+                return self.answer(engine, vec![(Err(error), waiters)]);
             }
-            base += u64::from(count);
+        };
+        let number = writer.round;
+        writer.round += 1;
+        let round = Round {
+            number,
+            first: blocks.first().map_or(writer.next, |(header, _)| header.base),
+            end: (writer.next, writer.active.as_ref().map_or(0, |active| active.len)),
+            blocks,
+            waiters,
+        };
+        writer.in_flight.push_back(round);
+        let answers = if engine.facts.durability == Durability::Fsync {
+            writer.taken[lane] = true;
+            drop(writer);
+            let synced = engine.timed_sync(&*file);
+            writer = self.writer.lock();
+            writer.taken[lane] = false;
+            match synced {
+                Ok(()) => self.complete(engine, &mut writer, number, true),
+                Err(error) => self.sync_failed(&mut writer, &*file, &error),
+            }
+        } else {
+            self.complete(engine, &mut writer, number, false)
+        };
+        self.settled.notify_all();
+        drop(writer);
+        self.answer(engine, answers);
+    }
+
+    fn answer(&self, engine: &Engine, answers: Answers) {
+        let mut cost = 0;
+        for (outcome, waiters) in answers {
+            let mut base = *outcome.as_ref().unwrap_or(&0);
+            for (count, waiters) in waiters {
+                for waiter in waiters {
+                    cost += waiter.cost as usize;
+                    waiter.answer(match &outcome {
+                        Ok(_) => Ok(base),
+                        Err(error) => Err(error),
+                    });
+                }
+                base += u64::from(count);
+            }
         }
         self.room.add_permits(cost);
         engine.room.add_permits(cost);
-        true
     }
 
-    fn write(
+    /// Shows the rounds up to `number` to readers. A sync covers all that was written before it
+    /// began, so it completes the rounds before its own too.
+    fn complete(
         self: &Arc<Self>,
         engine: &Engine,
         writer: &mut Writer,
-        batch: Vec<Filling>,
-    ) -> Result<Offset, Failed> {
-        if let Health::Poisoned(reason) = &self.view.read().health {
-            return Err(Failed(LogError::Poisoned(reason.clone())));
+        number: u64,
+        synced: bool,
+    ) -> Answers {
+        let mut answers = Vec::new();
+        while writer
+            .in_flight
+            .front()
+            .is_some_and(|round| round.number <= number)
+            && let (Some(round), Some(active)) = (writer.in_flight.pop_front(), &mut writer.active)
+        {
+            if synced {
+                active.synced = (round.end.1, round.end.0);
+            }
+            answers.push((Ok(round.first), round.waiters));
+            self.publish(engine, active, round.blocks, round.end);
         }
-        let now = engine.clock.now();
-        let body_bytes: usize = batch.iter().map(|filling| filling.block.body_len()).sum();
-        self.make_room(engine, writer, body_bytes as u64, now)?;
-        let first = writer.next;
-        let Some(active) = &mut writer.active else {
-            return Err(Failed(LogError::Unavailable("no segment is open".into())));
-        };
-        let mut stamp = Stamp {
-            place: self.place,
-            base: first,
-            durable: active.synced.1,
-            appended: now,
-        };
-        let blocks: Vec<(Header, Bytes)> = batch
-            .into_iter()
-            .map(|filling| {
-                let (header, block) = filling.block.finish(stamp);
-                stamp.base = header.end();
-                (header, block)
-            })
-            .collect();
-        self.write_and_sync(engine, active, &blocks)?;
-        self.publish(engine, active, stamp.base, now, blocks);
-        writer.next = stamp.base;
-        Ok(first)
+        answers
     }
 
-    /// Makes sure that there is an active segment with room for `bytes`.
+    /// Ends the partition's life as a writer: nothing that is in flight can be relied on.
+    fn sync_failed(&self, writer: &mut Writer, file: &dyn File, error: &io::Error) -> Answers {
+        let reason = format!("a sync failed: {error}");
+        self.poison(&reason);
+        if let Some(active) = &mut writer.active {
+            // Best effort: what was not synced should not be found by a restart, which cannot tell
+            // pages that the kernel kept from pages that the disk has.
+            active.len = active.segment.len();
+            writer.next = active.synced.1;
+            if let Err(error) = file.set_len(active.len) {
+                tracing::error!(partition = %self.of, %error, "the unsynced tail could not be cut off");
+            }
+        }
+        let lost = writer.in_flight.drain(..);
+        lost.map(|round| (Err(LogError::Indeterminate(reason.clone())), round.waiters))
+            .collect()
+    }
+
+    /// After a fault of the program: nobody waits for ever.
+    pub(super) fn abandon(&self) {
+        self.poison("a fault of the program while writing; see the log");
+        let mut writer = self.writer.lock();
+        // Dropping those who wait tells them that their outcome is not known.
+        writer.in_flight.clear();
+        self.settled.notify_all();
+    }
+
+    /// Writes blocks behind what is there; answers them with their headers.
+    fn write(
+        &self,
+        engine: &Engine,
+        writer: &mut Writer,
+        lane: usize,
+        blocks: Vec<Builder>,
+    ) -> Result<(Vec<(Header, Bytes)>, Arc<dyn File>), LogError> {
+        let Some(active) = &mut writer.active else {
+            return Err(LogError::Unavailable("no segment is open".into()));
+        };
+        let unavailable = |error: io::Error| LogError::Unavailable(error.to_string());
+        let file = active.file(engine, lane).map_err(unavailable)?;
+        let mut stamp = Stamp {
+            place: self.place,
+            base: writer.next,
+            durable: active.synced.1,
+            appended: engine.clock.now(),
+        };
+        let finish = |block: Builder| {
+            let (header, block) = block.finish(stamp);
+            stamp.base = header.end();
+            (header, block)
+        };
+        let blocks: Vec<_> = blocks.into_iter().map(finish).collect();
+        let parts: Vec<&[u8]> = blocks.iter().map(|(_, block)| &block[..]).collect();
+        if let Err(error) = write_all(&*file, active.len, &parts) {
+            return Err(self.roll_back(engine, active, &*file, &error));
+        }
+        active.len += parts.iter().map(|part| part.len() as u64).sum::<u64>();
+        writer.next = stamp.base;
+        Ok((blocks, file))
+    }
+
+    /// Takes a failed write back, durably, so that "unavailable" means that nothing happened.
+    fn roll_back(&self, engine: &Engine, active: &Active, file: &dyn File, error: &io::Error) -> LogError {
+        let undone = file.set_len(active.len).and_then(|()| {
+            if engine.facts.durability == Durability::Fsync {
+                file.sync()
+            } else {
+                Ok(())
+            }
+        });
+        match undone {
+            Ok(()) => LogError::Unavailable(format!("writing failed: {error}")),
+            Err(undoing) => {
+                let reason = format!("writing failed ({error}) and could not be undone: {undoing}");
+                self.poison(&reason);
+                LogError::Indeterminate(reason)
+            }
+        }
+    }
+
+    /// Makes sure that there is an active segment with room for what waits.
     fn make_room(
         self: &Arc<Self>,
         engine: &Engine,
-        writer: &mut Writer,
-        bytes: u64,
-        now: Timestamp,
-    ) -> Result<(), Failed> {
-        match &writer.active {
-            Some(active) if active.len == 0 => Ok(()),
-            Some(active)
-                if !active.must_roll && active.len + bytes <= self.topic.segment_bytes(&engine.options) =>
-            {
-                Ok(())
+        writer: &mut MutexGuard<'_, Writer>,
+    ) -> Result<(), LogError> {
+        loop {
+            if let Health::Poisoned(reason) = &self.view.read().health {
+                return Err(LogError::Poisoned(reason.clone()));
             }
-            Some(_) => self.roll(engine, writer, now).map_err(Failed),
-            None => self.start_segment(engine, writer, now).map_err(Failed),
+            let bytes = self.pending.lock().bytes() as u64;
+            let full = match &writer.active {
+                Some(active) => {
+                    let limit = self.topic.segment_bytes(&engine.options);
+                    active.len > 0 && (active.must_roll || active.len + bytes > limit)
+                }
+                None => {
+                    let now = engine.clock.now();
+                    return self.start_segment(engine, writer, now);
+                }
+            };
+            if !full || bytes == 0 {
+                return Ok(());
+            }
+            if writer.in_flight.is_empty() {
+                return self.roll(engine, writer);
+            }
+            // A segment is sealed when all of it is synced.
+            self.settled.wait(writer);
         }
     }
 
-    /// Seals the active segment and starts a new one. Holds for segments that are not empty.
-    pub(super) fn roll(
+    /// Seals the active segment when it took its first append at `before` or earlier: at once, or
+    /// with the next append when something is in flight.
+    pub(super) fn roll_if_begun(
         self: &Arc<Self>,
         engine: &Engine,
-        writer: &mut Writer,
-        now: Timestamp,
+        before: Timestamp,
     ) -> Result<(), LogError> {
+        let mut writer = self.writer.lock();
+        if self.view.read().health != Health::Sound {
+            return Ok(());
+        }
+        let idle = writer.in_flight.is_empty();
+        match &mut writer.active {
+            Some(active) if active.first_appended.is_some_and(|first| first <= before) => {
+                active.must_roll = true;
+            }
+            _ => return Ok(()),
+        }
+        if idle {
+            self.roll(engine, &mut writer)?;
+        }
+        Ok(())
+    }
+
+    /// Seals the active segment, which is not empty, and starts a new one. Nothing is in flight.
+    pub(super) fn roll(self: &Arc<Self>, engine: &Engine, writer: &mut Writer) -> Result<(), LogError> {
+        let now = engine.clock.now();
         self.sync_active(engine, writer)?;
         self.save_index(engine, writer, true);
         let Some(active) = &mut writer.active else {
@@ -235,69 +405,19 @@ impl Partition {
         Ok(())
     }
 
-    fn write_and_sync(
-        &self,
-        engine: &Engine,
-        active: &mut Active,
-        blocks: &[(Header, Bytes)],
-    ) -> Result<(), Failed> {
-        let file = active
-            .file(engine)
-            .map_err(|error| Failed(LogError::Unavailable(error.to_string())))?;
-        let parts: Vec<&[u8]> = blocks.iter().map(|(_, block)| &block[..]).collect();
-        if let Err(error) = write_all(&*file, active.len, &parts) {
-            return Err(self.roll_back(engine, active, &*file, &error));
-        }
-        let end = active.len + parts.iter().map(|part| part.len() as u64).sum::<u64>();
-        if engine.facts.durability == Durability::Fsync {
-            if let Err(error) = engine.timed_sync(&*file) {
-                let reason = format!("a sync failed: {error}");
-                self.poison(&reason);
-                // Best effort: what was not synced should not be found by a restart, which cannot
-                // tell pages that the kernel kept from pages that the disk has.
-                if let Err(error) = file.set_len(active.len) {
-                    tracing::error!(partition = %self.of, %error, "the unsynced tail could not be cut off");
-                }
-                return Err(Failed(LogError::Indeterminate(reason)));
-            }
-            active.synced = (
-                end,
-                blocks.last().map_or(active.synced.1, |(header, _)| header.end()),
-            );
-        }
-        active.len = end;
-        Ok(())
-    }
-
-    /// Takes a failed write back, durably, so that "unavailable" means that nothing happened.
-    fn roll_back(&self, engine: &Engine, active: &Active, file: &dyn File, error: &io::Error) -> Failed {
-        let undone = file.set_len(active.len).and_then(|()| {
-            if engine.facts.durability == Durability::Fsync {
-                file.sync()
-            } else {
-                Ok(())
-            }
-        });
-        match undone {
-            Ok(()) => Failed(LogError::Unavailable(format!("writing failed: {error}"))),
-            Err(undoing) => {
-                let reason = format!("writing failed ({error}) and could not be undone: {undoing}");
-                self.poison(&reason);
-                Failed(LogError::Indeterminate(reason))
-            }
-        }
-    }
-
-    /// Shows the blocks to readers and wakes them.
+    /// Shows blocks, which end at this offset and position, to readers and wakes those who wait.
     fn publish(
         self: &Arc<Self>,
         engine: &Engine,
         active: &mut Active,
-        next: Offset,
-        now: Timestamp,
         blocks: Vec<(Header, Bytes)>,
+        (next, end): (Offset, u64),
     ) {
+        let Some(appended) = blocks.first().map(|(header, _)| header.appended) else {
+            return;
+        };
         let mut position = active.segment.len();
+        let bytes = end - position;
         let mut entries = Vec::new();
         let mut records = 0;
         for (header, block) in &blocks {
@@ -306,18 +426,17 @@ impl Partition {
             records += u64::from(header.count);
         }
         active.entries += entries.len();
-        active.first_appended.get_or_insert(now);
-        active.last_used = now;
-        let bytes = active.len - active.segment.len();
+        active.first_appended.get_or_insert(appended);
+        active.last_used = appended;
         let hot: Vec<_> = blocks
             .into_iter()
             .map(|(header, block)| Arc::new(HotBlock { header, block }))
             .collect();
         {
             let mut view = self.view.write();
-            active.segment.grow(active.len, &entries);
+            active.segment.grow(end, &entries);
             view.next = next;
-            view.last_appended = Some(now);
+            view.last_appended = Some(appended);
             engine.hot.keep(&mut view.hot, &hot);
         }
         self.next.send_replace(next);
@@ -338,7 +457,7 @@ impl Partition {
             return Ok(());
         }
         let file = active
-            .file(engine)
+            .file(engine, 0)
             .map_err(|error| LogError::Unavailable(error.to_string()))?;
         if let Err(error) = engine.timed_sync(&*file) {
             let reason = format!("a sync failed: {error}");
@@ -395,4 +514,12 @@ impl Partition {
             }
         }
     }
+}
+
+fn waiters_of(batch: Vec<Filling>) -> (Vec<Builder>, Waiters) {
+    let apart = |filling: Filling| {
+        let count = filling.block.count();
+        (filling.block, (count, filling.waiters))
+    };
+    batch.into_iter().map(apart).unzip()
 }

@@ -105,7 +105,10 @@ pub(super) fn load(
             continue;
         };
         // The test harness's own variables are no configuration.
-        if matches!(rest, "SHARED" | "LOG" | "CONFIG" | "URL" | "TOKEN") {
+        if matches!(
+            rest,
+            "SHARED" | "REQUIRE_POSTGRES" | "LOG" | "CONFIG" | "URL" | "TOKEN"
+        ) {
             continue;
         }
         let key = rest.to_ascii_lowercase().replace("__", ".");

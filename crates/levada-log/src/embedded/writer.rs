@@ -80,6 +80,9 @@ type Waiters = Vec<(u32, Vec<Waiter>)>;
 /// Appends and what they will be told: the offset of the first block, or the error.
 type Answers = Vec<(Result<Offset, LogError>, Waiters)>;
 
+/// Blocks as they were written, each with its header.
+type Blocks = Vec<(Header, Bytes)>;
+
 impl Active {
     /// A new and empty segment.
     pub(super) fn empty(
@@ -247,7 +250,7 @@ impl Partition {
         writer: &mut Writer,
         lane: usize,
         blocks: Vec<Builder>,
-    ) -> Result<(Vec<(Header, Bytes)>, Arc<dyn File>), LogError> {
+    ) -> Result<(Blocks, Arc<dyn File>), LogError> {
         let Some(active) = &mut writer.active else {
             return Err(LogError::Unavailable("no segment is open".into()));
         };

@@ -321,3 +321,61 @@ impl JsonNumber for Digits<'_> {
         self.is_integer()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn values_equal_what_means_the_same() {
+        let same = |text: &str, value: serde_json::Value| {
+            let document = Document::parse(text.as_bytes()).unwrap();
+            TextNode(document.root()).equals_value(&value)
+        };
+        for (text, value) in [
+            (r#""a\u0062""#, json!("ab")),
+            ("null", json!(null)),
+            ("true", json!(true)),
+            ("1.0", json!(1)),
+            ("18446744073709551615", json!(u64::MAX)),
+            (r#"{"b":[1e0],"a":"x"}"#, json!({"a": "x", "b": [1]})),
+            ("[]", json!([])),
+        ] {
+            assert!(same(text, value.clone()), "{text} {value}");
+            for other in [
+                json!("abc"),
+                json!(false),
+                json!(2),
+                json!({"a": "x"}),
+                json!([null]),
+                json!("null"),
+            ] {
+                assert!(!same(text, other.clone()), "{text} {other}");
+            }
+        }
+        assert!(!same("1e400", json!(f64::MAX)) && !same(r#""1""#, json!(1)) && !same("0", json!(null)));
+    }
+
+    #[test]
+    fn numbers_read_as_their_digits() {
+        for text in [
+            "0",
+            "-0",
+            "7",
+            "-7",
+            "18446744073709551615",
+            "18446744073709551616",
+            "-9223372036854775808",
+            "1.5",
+            "1e2",
+        ] {
+            let digits = Digits(text);
+            assert_eq!(digits.as_u64(), text.parse().ok(), "{text}");
+            assert_eq!(digits.as_i64(), text.parse().ok(), "{text}");
+            assert_eq!(digits.as_f64(), text.parse().ok(), "{text}");
+        }
+        assert_eq!(Digits("1e400").as_f64(), None);
+    }
+}

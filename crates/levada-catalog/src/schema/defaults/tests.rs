@@ -98,3 +98,10 @@ fn schemas_that_refer_to_themselves_end() {
         r#"{"n":{"n":{"a":1},"a":1},"a":1}"#
     );
 }
+
+#[test]
+fn of_several_defaults_for_one_field_the_first_counts() {
+    let part = |default: i32| json!({"properties": {"a": with_default(json!(default))}});
+    let schema = json!({"properties": {"a": with_default(json!(1))}, "allOf": [part(2), part(3)]});
+    assert_eq!(filled(schema, "{}").unwrap(), r#"{"a":1}"#);
+}

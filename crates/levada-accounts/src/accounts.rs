@@ -119,7 +119,13 @@ pub async fn open_store(database: Option<&Secret>, directory: &Path) -> Result<A
         return Ok(Arc::new(PostgresStore::open(url).await?));
     }
     let directory = directory.to_owned();
-    let store = tokio::task::spawn_blocking(move || EmbeddedStore::open(&directory))
+    let open = move || {
+        // `levada user` may come before the first server does.
+        std::fs::create_dir_all(&directory)
+            .map_err(|e| StoreError::Unavailable(format!("{}: {e}", directory.display())))?;
+        EmbeddedStore::open(&directory)
+    };
+    let store = tokio::task::spawn_blocking(open)
         .await
         .map_err(|e| StoreError::Unavailable(e.to_string()))??;
     Ok(Arc::new(store))

@@ -13,7 +13,8 @@ use levada_log::{Log, Retention};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use crate::config::{Config, Durability, LogKind};
+use crate::auth::Auth;
+use crate::config::{AuthMode, Config, Durability, LogKind};
 use crate::delivery::{Delivery, Options as DeliveryOptions};
 use crate::feeds;
 use crate::http::{App, AppParts, serve};
@@ -28,7 +29,7 @@ use crate::sources;
 pub enum BootError {
     /// The address may be reached by strangers and nothing keeps them out.
     #[error(
-        "{0} can be reached from other machines, and there is no authentication; listen on 127.0.0.1, or start with --insecure if a proxy or firewall keeps strangers out"
+        "{0} can be reached from other machines, and nobody is asked for credentials; set auth.mode = \"required\" (`levada user add` makes the first user), listen on 127.0.0.1, or start with --insecure if a proxy or firewall keeps strangers out"
     )]
     Exposed(SocketAddr),
     /// The address cannot be listened on.
@@ -40,6 +41,9 @@ pub enum BootError {
     /// The log cannot be opened.
     #[error("log: {0}")]
     Log(String),
+    /// The accounts cannot be opened.
+    #[error("accounts: {0}")]
+    Accounts(String),
     /// The HTTP client cannot be set up.
     #[error("outgoing HTTP: {0}")]
     Outbound(String),
@@ -66,6 +70,8 @@ pub struct Running {
     pub address: SocketAddr,
     /// The log it keeps events in, for the title line of `levada dev` and for tests.
     pub log: Arc<dyn Log>,
+    /// The accounts, where there are any.
+    pub accounts: Option<levada_accounts::Accounts>,
     shutdown: Shutdown,
     serving: JoinHandle<()>,
     engine: Engine,
@@ -88,11 +94,19 @@ impl Engine {
 }
 
 impl Engine {
-    /// Where the log's own numbers come from.
-    fn stats_source(&self) -> crate::metrics::Source {
-        match self {
+    /// Where the numbers come from that the log and the accounts keep themselves.
+    fn stats_source(&self, auth: Option<&Auth>) -> crate::metrics::Source {
+        let log = match self {
             Engine::Memory(_) => Box::new(Vec::new),
             Engine::Embedded(log) => crate::metrics::log_source(log.clone()),
+        };
+        match auth.cloned() {
+            None => log,
+            Some(auth) => Box::new(move || {
+                let mut samples = log();
+                samples.extend(auth.samples());
+                samples
+            }),
         }
     }
 
@@ -138,7 +152,8 @@ pub(crate) fn retention(config: &Config) -> Retention {
 /// # Errors
 /// [`BootError`] says which part does not come up and what to do.
 pub async fn start(config: Config, options: StartOptions) -> Result<Running, BootError> {
-    if !config.listen.ip().is_loopback() && !options.insecure {
+    let asks = config.auth.mode == AuthMode::Required;
+    if !config.listen.ip().is_loopback() && !options.insecure && !asks {
         return Err(BootError::Exposed(config.listen));
     }
     let metrics = Metrics::install().map_err(BootError::Metrics)?;
@@ -153,6 +168,7 @@ pub async fn start(config: Config, options: StartOptions) -> Result<Running, Boo
     let schemas = Arc::new(sources::schemas(&config, options.demo, outbound));
     let engine = open_log(&config).await?;
     let log = engine.log();
+    let auth = Auth::open(&config).await.map_err(BootError::Accounts)?;
     // A little earlier than promised, so that a late timer or a slow network does not break the promise.
     let heartbeat = config.streams.heartbeat.mul_f64(14.0 / 15.0);
     let delivery_options = DeliveryOptions {
@@ -185,7 +201,11 @@ pub async fn start(config: Config, options: StartOptions) -> Result<Running, Boo
     if let Some(feeds) = &feeds {
         feeds::spawn(feeds, &config, &catalog, &log, &shutdown);
     }
-    let render = metrics.renderer(delivery.clone(), engine.stats_source(), feeds.clone());
+    let render = metrics.renderer(
+        delivery.clone(),
+        engine.stats_source(auth.as_ref()),
+        feeds.clone(),
+    );
     let parts = AppParts {
         catalog_compat: sources::compat(&config),
         catalog: catalog.clone(),
@@ -195,9 +215,13 @@ pub async fn start(config: Config, options: StartOptions) -> Result<Running, Boo
         feeds,
         metrics: render,
         unready: engine.unready(),
+        auth: auth.clone(),
         config: config.clone(),
     };
     let app = Arc::new(App::new(parts, shutdown.clone()));
+    if let Some(auth) = &auth {
+        auth.spawn_maintenance(shutdown.clone());
+    }
     spawn_refresh(catalog, shutdown.clone());
     let serving = tokio::spawn(serve(app, listener));
     tracing::info!(%address, backend = log.facts().backend, "serving");
@@ -205,6 +229,7 @@ pub async fn start(config: Config, options: StartOptions) -> Result<Running, Boo
     Ok(Running {
         address,
         log,
+        accounts: auth.map(|auth| auth.accounts),
         shutdown,
         serving,
         engine,
@@ -222,6 +247,11 @@ impl Running {
         let limit = self.drain_timeout * 2 + Duration::from_secs(5);
         if tokio::time::timeout(limit, self.serving).await.is_err() {
             tracing::warn!("the listener did not end in time");
+        }
+        if let Some(accounts) = &self.accounts
+            && let Err(error) = accounts.maintain().await
+        {
+            tracing::warn!(%error, "the accounts could not be put in order at the end");
         }
         if let Engine::Embedded(log) = self.engine {
             log.close().await;

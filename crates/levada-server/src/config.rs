@@ -11,6 +11,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use levada_accounts::{AddressList, Secret};
 use serde::Deserialize;
 
 pub mod keys;
@@ -31,6 +32,7 @@ pub struct Config {
     pub intake: Intake,
     pub log: LogSection,
     pub streams: Streams,
+    pub auth: Auth,
     pub compat: Compat,
     pub feeds: toml::Table,
 }
@@ -144,6 +146,36 @@ pub struct Streams {
     #[serde(deserialize_with = "units::duration")]
     pub heartbeat: Duration,
     pub redacted_pages: BTreeMap<String, Vec<String>>,
+}
+
+/// `[auth]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "every key is documented once, in the table of keys")]
+pub struct Auth {
+    pub mode: AuthMode,
+    #[serde(deserialize_with = "units::secret")]
+    pub database: Option<Secret>,
+    #[serde(deserialize_with = "units::addresses")]
+    pub ip_allow_list: AddressList,
+    pub connections_per_account: usize,
+    pub issuer: String,
+    pub client_id: String,
+    #[serde(deserialize_with = "units::duration")]
+    pub signing_key_lifetime: Duration,
+    pub outbox: PathBuf,
+}
+
+/// Whether the server asks who is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AuthMode {
+    /// There are no accounts; nobody is asked.
+    Off,
+    /// Who shows credentials has their rights, and wrong ones are refused; who shows none is let in.
+    Optional,
+    /// Who shows no credentials is refused.
+    Required,
 }
 
 /// `[compat]`

@@ -18,11 +18,16 @@ use levada_event::Timestamp;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
+use levada_accounts::Principal;
+
+use crate::auth::Auth;
 use crate::config::Config;
 use crate::delivery::Delivery;
 use crate::intake::Intake;
 use crate::shutdown::Shutdown;
 
+mod access;
+mod accounts;
 mod body;
 mod clients;
 mod configs;
@@ -58,7 +63,10 @@ pub struct App {
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     /// Names what is not ready, with the reason; empty when the server can serve.
     pub unready: Arc<dyn Fn() -> Vec<(&'static str, String)> + Send + Sync>,
+    pub(crate) auth: Option<Auth>,
     pub(crate) clients: clients::Clients,
+    /// Open Realtime connections per account.
+    pub(crate) per_account: clients::Clients,
     pub(crate) in_flight: Arc<Semaphore>,
     pub(crate) spec: spec::SpecCache,
     pub(crate) shutdown: Shutdown,
@@ -69,6 +77,8 @@ pub(crate) struct Call {
     pub(crate) request: Request<Incoming>,
     pub(crate) peer: SocketAddr,
     pub(crate) received: Timestamp,
+    /// Who asks, where the server wants to know and the route is not open to all.
+    pub(crate) principal: Option<Arc<Principal>>,
 }
 
 impl App {
@@ -84,9 +94,11 @@ impl App {
             feeds,
             metrics,
             unready,
+            auth,
         } = parts;
         let in_flight = Arc::new(Semaphore::new(events::permits(config.intake.in_flight_bytes_max)));
         let clients = clients::Clients::new(config.streams.connections_per_client);
+        let per_account = clients::Clients::new(config.auth.connections_per_account);
         Self {
             config,
             catalog,
@@ -97,14 +109,16 @@ impl App {
             feeds,
             metrics,
             unready,
+            auth,
             clients,
+            per_account,
             in_flight,
             spec: spec::SpecCache::default(),
             shutdown,
         }
     }
 
-    async fn answer(&self, call: Call) -> Response<Body> {
+    async fn answer(&self, mut call: Call) -> Response<Body> {
         let method = call.request.method().clone();
         let path = call.request.uri().path();
         if let Some(feeds) = &self.feeds {
@@ -121,6 +135,9 @@ impl App {
         if method == Method::OPTIONS && route != Route::NotFound {
             return self.options(&route);
         }
+        if let Err(refusal) = self.admit(&route, &mut call).await {
+            return App::headless(&method, refusal);
+        }
         if !route.takes(&method) {
             return self.wrong_method(&route, &call);
         }
@@ -132,6 +149,8 @@ impl App {
             Route::Stream(streams) => stream::get(self, call, &streams).await,
             Route::Info(part) => info::info(self, part.as_deref(), &call),
             Route::Robots => info::robots(self),
+            Route::Account => accounts::answer(self, call).await,
+            Route::Status => info::status(self),
             Route::Livez => info::livez(self),
             Route::Readyz => info::readyz(self),
             Route::Metrics => info::metrics(self),
@@ -156,6 +175,7 @@ pub struct AppParts {
     pub feeds: Option<levada_feeds::Feeds>,
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     pub unready: Arc<dyn Fn() -> Vec<(&'static str, String)> + Send + Sync>,
+    pub(crate) auth: Option<Auth>,
 }
 
 /// Serves connections until shutdown begins, then drains them for at most the configured time.
@@ -203,6 +223,7 @@ pub async fn serve(app: Arc<App>, listener: TcpListener) {
                         request,
                         peer,
                         received,
+                        principal: None,
                     })
                     .await,
                 )

@@ -64,7 +64,13 @@ pub struct RequestContext {
     pub stream: Option<String>,
     /// When the request came.
     pub received: Timestamp,
+    /// Whether whoever sent the request may publish to the stream of this name; `None` where
+    /// nobody is asked.
+    pub may_write: Option<MayWrite>,
 }
+
+/// Whether someone may publish to the stream of this name.
+pub type MayWrite = Box<dyn Fn(&str) -> bool + Send + Sync>;
 
 /// Looks up a request header by its name in lower case.
 pub type Headers = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
@@ -168,8 +174,9 @@ impl Intake {
         let mut failures: Vec<Failure<'static>> = Vec::new();
         for (index, event) in events.iter().enumerate() {
             let from = scratch.mark();
+            let may_write = request.may_write.as_ref();
             match self
-                .check(&document, *event, request, &snapshot, &mut scratch)
+                .check(&document, *event, request, may_write, &snapshot, &mut scratch)
                 .await
             {
                 Ok(checked) => plan.add(index, checked),
@@ -246,7 +253,8 @@ impl Intake {
             };
             let from = scratch.mark();
             match self
-                .check(&document, document.root(), request, snapshot, &mut scratch)
+                // These are our own: the sender's rights do not count.
+                .check(&document, document.root(), request, None, snapshot, &mut scratch)
                 .await
             {
                 Ok(checked) => plan.add(index, checked),

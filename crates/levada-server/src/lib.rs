@@ -2,6 +2,7 @@
 //!
 //! `intake` and `delivery` know neither HTTP nor each other; `http` calls both; only `boot` builds things.
 
+mod auth;
 pub mod boot;
 pub mod config;
 pub mod delivery;

@@ -29,6 +29,8 @@ pub(crate) enum Command {
     Tail(crate::tail::Args),
     /// List, show and check declared streams
     Streams(crate::streams::Args),
+    /// Make and change users, groups and API keys
+    User(crate::user::Args),
     /// Print shell completions
     Completions(crate::completions::Args),
 }

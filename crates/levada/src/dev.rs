@@ -5,13 +5,19 @@ mod traffic;
 
 use std::time::SystemTime;
 
+use levada_accounts::{Accounts, AdminError, NewUser, Secret};
 use levada_client::Server;
 use levada_event::Timestamp;
 use levada_server::StartOptions;
+use levada_server::config::{AuthMode, Origin};
 
 use crate::exit::{Exit, Failure};
 use crate::serve::{Settings, boot_failure};
 use crate::signal::Stop;
+
+/// The login that is printed. It opens a server on this machine that answers everyone anyway.
+const DEMO_USER: &str = "demo";
+const DEMO_PASSWORD: &str = "levada-demo";
 
 /// Arguments of `levada dev`.
 #[derive(Debug, clap::Args)]
@@ -35,7 +41,13 @@ fn rate(text: &str) -> Result<f64, String> {
 
 /// Serves until a signal comes, then ends in order.
 pub(crate) async fn run(args: Args, stop: Stop) -> Result<Exit, Failure> {
-    let config = args.settings.load()?.config;
+    let mut loaded = args.settings.load()?;
+    let auth_is_set =
+        |(key, _, origin): &(String, String, Origin)| key == "auth.mode" && *origin != Origin::Default;
+    if !loaded.values.iter().any(auth_is_set) {
+        loaded.config.auth.mode = AuthMode::Optional;
+    }
+    let config = loaded.config;
     let data = config.data.display().to_string();
     let options = StartOptions {
         insecure: false,
@@ -46,7 +58,11 @@ pub(crate) async fn run(args: Args, stop: Stop) -> Result<Exit, Failure> {
         .map_err(boot_failure)?;
     let url = format!("http://{}", running.address);
     let backend = running.log.facts().backend;
-    println!("{}", welcome(&url, backend, &data));
+    let login = match &running.accounts {
+        Some(accounts) => demo_login(accounts, &url).await?,
+        None => String::new(),
+    };
+    println!("{}{login}", welcome(&url, backend, &data));
     let edits = match args.rate {
         0.0 => None,
         rate => {
@@ -61,6 +77,30 @@ pub(crate) async fn run(args: Args, stop: Stop) -> Result<Exit, Failure> {
     }
     running.stop().await;
     Ok(Exit::Ok)
+}
+
+/// Makes the demo user, unless someone made it theirs, and says how to log in.
+async fn demo_login(accounts: &Accounts, url: &str) -> Result<String, Failure> {
+    let admin = accounts.admin();
+    let made = admin
+        .add_user(NewUser {
+            name: DEMO_USER.to_owned(),
+            password: Some(Secret::new(DEMO_PASSWORD)),
+            groups: ["group_3", "publishers", "admins"].map(str::to_owned).to_vec(),
+            ..NewUser::default()
+        })
+        .await;
+    match made {
+        Ok(_) | Err(AdminError::Exists(_)) => {}
+        Err(error) => return Err(Failure::new(Exit::Io, format!("the demo user: {error}"))),
+    }
+    Ok(format!(
+        "
+
+Log in as the demo user (or do without: only a wrong token is refused here):
+
+    curl -H 'content-type: application/json' {url}/v1/login -d '{{\"username\": \"{DEMO_USER}\", \"password\": \"{DEMO_PASSWORD}\"}}'"
+    ))
 }
 
 fn welcome(url: &str, backend: &str, data: &str) -> String {

@@ -15,6 +15,7 @@ mod signal;
 mod streams;
 mod tail;
 mod units;
+mod user;
 
 use std::process::ExitCode;
 
@@ -47,6 +48,7 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Produce(args) => client(|stop| produce::run(args, stop)),
         Command::Tail(args) => client(|stop| tail::run(args, stop)),
         Command::Streams(args) => client(|_| streams::run(args)),
+        Command::User(args) => client(|_| user::run(args)),
         Command::Completions(args) => completions::run(&args),
     }
 }

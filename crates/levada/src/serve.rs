@@ -76,7 +76,7 @@ pub(crate) async fn run(args: Args, stop: Stop) -> Result<Exit, Failure> {
 pub(crate) fn boot_failure(error: BootError) -> Failure {
     let exit = match error {
         BootError::Exposed(_) | BootError::Catalog(_) | BootError::Feeds(_) => Exit::Config,
-        BootError::Listen(..) | BootError::Log(_) => Exit::Io,
+        BootError::Listen(..) | BootError::Log(_) | BootError::Accounts(_) => Exit::Io,
         BootError::Outbound(_) | BootError::Metrics(_) => Exit::Unavailable,
     };
     Failure::new(exit, error.to_string())

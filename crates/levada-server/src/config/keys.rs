@@ -24,12 +24,21 @@ const fn key(name: &'static str, default: &'static str, doc: &'static str) -> Ke
     }
 }
 
+const fn secret(name: &'static str, default: &'static str, doc: &'static str) -> Key {
+    Key {
+        name,
+        default,
+        doc,
+        secret: true,
+    }
+}
+
 /// All keys, in the order in which they are printed.
 pub const KEYS: &[Key] = &[
     key(
         "listen",
         "\"127.0.0.1:8192\"",
-        "Address and port to listen on. Port 0 takes a free one. A server without authentication refuses addresses beyond loopback unless started with --insecure.",
+        "Address and port to listen on. Port 0 takes a free one. Addresses beyond loopback need auth.mode = \"required\", or --insecure where a proxy or firewall keeps strangers out.",
     ),
     key(
         "data",
@@ -226,6 +235,46 @@ pub const KEYS: &[Key] = &[
         "streams.redacted_pages",
         "{}",
         "Pages whose user fields readers never see: { \"en.wikipedia.org\" = [\"Some title\"] }.",
+    ),
+    key(
+        "auth.mode",
+        "\"off\"",
+        "Whether the server asks who is there: \"off\" (there are no accounts), \"optional\" (who shows credentials has their rights and wrong ones are refused; who shows none is let in) or \"required\".",
+    ),
+    secret(
+        "auth.database",
+        "\"\"",
+        "Where accounts are kept: a PostgreSQL URL, for several servers that share them; empty: accounts.redb in the data folder. Best set in the environment (LEVADA_AUTH__DATABASE).",
+    ),
+    key(
+        "auth.ip_allow_list",
+        "[]",
+        "Address ranges that need no token, and who stands behind each: [{ ip_range = { start = \"198.51.100.0\", end = \"198.51.100.255\" }, user = { username = \"lan\", groups = [\"group_3\"] } }], or the same as JSON text.",
+    ),
+    key(
+        "auth.connections_per_account",
+        "10",
+        "Most Realtime connections that one account may have open; more are answered 429. 0 for no bound.",
+    ),
+    key(
+        "auth.issuer",
+        "\"levada\"",
+        "Issuer (iss) of tokens; tokens of another are refused.",
+    ),
+    key(
+        "auth.client_id",
+        "\"levada\"",
+        "Client (client_id) of tokens; tokens of another are refused.",
+    ),
+    key(
+        "auth.signing_key_lifetime",
+        "\"90d\"",
+        "Age at which the key that signs tokens is replaced; 0 never.",
+    ),
+    key(
+        "auth.outbox",
+        "\"\"",
+        "Folder in which codes for forgotten passwords are put for someone to pass on; empty: the route answers 501.",
     ),
     key(
         "compat.eventgate",

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use levada_accounts::{AddressList, Secret};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
 
@@ -89,4 +90,20 @@ pub(super) fn list<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D:
             .map(Into::into)
             .collect(),
     })
+}
+
+/// A text that is never printed; empty means none.
+pub(super) fn secret<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Secret>, D::Error> {
+    let text = String::deserialize(from)?;
+    Ok((!text.is_empty()).then(|| Secret::new(text)))
+}
+
+/// The allow list, as TOML or as the JSON text of the reference's `IP_ALLOW_LIST`.
+pub(super) fn addresses<'de, D: Deserializer<'de>>(from: D) -> Result<AddressList, D::Error> {
+    let text = match toml::Value::deserialize(from)? {
+        toml::Value::String(text) if text.is_empty() => return Ok(AddressList::default()),
+        toml::Value::String(text) => text,
+        other => serde_json::to_string(&other).map_err(serde::de::Error::custom)?,
+    };
+    AddressList::parse_json(&text).map_err(serde::de::Error::custom)
 }

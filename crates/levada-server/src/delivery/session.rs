@@ -39,6 +39,9 @@ pub struct SessionBody {
     age: Option<Pin<Box<Sleep>>>,
     /// The age is reached; the session ends at the next place where it may.
     aged: bool,
+    /// Resolves when whoever reads may do so no longer.
+    revoked: Option<BoxFuture<'static, ()>>,
+    is_revoked: bool,
     /// What was handed out last ends inside a frame, or with the blanks that begin a line.
     inside: Inside,
 }
@@ -88,11 +91,18 @@ impl SessionBody {
             },
             age: age.map(|age| Box::pin(tokio::time::sleep(age))),
             aged: false,
+            revoked: None,
+            is_revoked: false,
             inside: Inside::Nothing,
             hub,
             shape,
             rate,
         }
+    }
+
+    /// Ends the session, at the next place between two frames, when `revoked` resolves.
+    pub fn end_when(&mut self, revoked: BoxFuture<'static, ()>) {
+        self.revoked = Some(revoked);
     }
 
     /// Counts a chunk and hands it out.
@@ -118,12 +128,18 @@ impl SessionBody {
             self.age = None;
             self.aged = true;
         }
+        if let Some(revoked) = &mut self.revoked
+            && revoked.poll_unpin(context).is_ready()
+        {
+            self.revoked = None;
+            self.is_revoked = true;
+        }
         match self.inside {
             Inside::Frame => false,
-            Inside::Nothing => self.aged || self.hub.is_draining(),
+            Inside::Nothing => self.aged || self.is_revoked || self.hub.is_draining(),
             // Blanks before the end would look like a broken line: an old session waits for the next
-            // event. A server that stops cannot.
-            Inside::Blanks => self.hub.is_draining(),
+            // event. A server that stops cannot, and one that was told to let nobody read on must not.
+            Inside::Blanks => self.is_revoked || self.hub.is_draining(),
         }
     }
 

@@ -61,6 +61,7 @@ pub(super) async fn post(app: &App, call: Call) -> Response<Body> {
         return fault(app, &call, ErrorCode::Overloaded, "OverloadedError", detail);
     };
     let (peer, received) = (call.peer, call.received);
+    let may_write = call.may_write();
     let (mut parts, incoming) = call.request.into_parts();
     let read = tokio::time::timeout(deadline, body::read(&parts.headers, incoming, max)).await;
     let headers = std::mem::take(&mut parts.headers);
@@ -77,6 +78,7 @@ pub(super) async fn post(app: &App, call: Call) -> Response<Body> {
         return empty_body(app);
     }
     let mut context = context(headers, peer, received);
+    context.may_write = may_write;
     context.schema_uri = query_value(&query, &app.config.intake.schema_uri_query_param);
     context.stream = query_value(&query, &app.config.intake.stream_query_param);
     if hasty {
@@ -135,8 +137,10 @@ pub(super) async fn test(app: &App, call: Call) -> Response<Body> {
     }
     let hasty = query_values(call.request.uri().query().unwrap_or_default(), "hasty").any(|v| !v.is_empty());
     let text = Bytes::from(format!("[{}]", events.join(",")));
+    let may_write = call.may_write();
     let (parts, _) = call.request.into_parts();
-    let context = context(parts.headers.clone(), call.peer, call.received);
+    let mut context = context(parts.headers.clone(), call.peer, call.received);
+    context.may_write = may_write;
     let request = http::Request::from_parts(parts, ());
     if hasty {
         let Some(permit) = admit(app, text.len(), app.config.intake.deadline).await else {
@@ -241,6 +245,7 @@ fn context(headers: HeaderMap, peer: SocketAddr, received: Timestamp) -> Request
         schema_uri: None,
         stream: None,
         received,
+        may_write: None,
     }
 }
 

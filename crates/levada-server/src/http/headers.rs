@@ -66,7 +66,14 @@ impl App {
             return;
         }
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-        headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(allow));
+        let allow = if self.auth.is_some() {
+            HeaderValue::try_from(format!("{allow}, authorization, x-api-key"))
+        } else {
+            Ok(HeaderValue::from_static(allow))
+        };
+        if let Ok(allow) = allow {
+            headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, allow);
+        }
         headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(expose));
     }
 }

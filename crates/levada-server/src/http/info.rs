@@ -54,6 +54,13 @@ pub(super) fn livez(app: &App) -> Response<Body> {
     json(app, StatusCode::OK, &object(&[("status", "ok")]))
 }
 
+/// `GET /v2/status`: 200 with nothing (contract realtime §1.1).
+pub(super) fn status(app: &App) -> Response<Body> {
+    let mut response = empty(StatusCode::OK);
+    app.stream_headers(response.headers_mut());
+    response
+}
+
 /// 200 when every component can serve, else 503 with what is wrong. Never produces an event.
 pub(super) fn readyz(app: &App) -> Response<Body> {
     let mut unready = (app.unready)();

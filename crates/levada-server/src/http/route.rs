@@ -13,6 +13,9 @@ pub(super) enum Route {
     Api,
     Stream(String),
     Info(Option<String>),
+    /// One of the account routes, which match their paths themselves.
+    Account,
+    Status,
     Robots,
     Livez,
     Readyz,
@@ -48,6 +51,9 @@ impl Route {
             (["v2", "stream"], 3) => rest(2).map_or(Route::NotFound, Route::Stream),
             (["_info"], 1) => Route::Info(None),
             (["_info", part], 2) => Route::Info(Some((*part).to_owned())),
+            (["v2", "status"], 2) => Route::Status,
+            (["v1", "captcha"], 2 | 3) => Route::Account,
+            (["v1", name], 2) if is_account_route(name) => Route::Account,
             (["robots.txt"], 1) => Route::Robots,
             (["livez" | "healthz"], 1) => Route::Livez,
             (["readyz"], 1) => Route::Readyz,
@@ -59,7 +65,7 @@ impl Route {
 
     pub(super) fn takes(&self, method: &Method) -> bool {
         match self {
-            Route::NotFound => true,
+            Route::NotFound | Route::Account => true,
             Route::Events => method == Method::POST,
             Route::Api => matches!(*method, Method::GET | Method::HEAD | Method::POST),
             _ => matches!(*method, Method::GET | Method::HEAD),
@@ -71,6 +77,7 @@ impl Route {
         match self {
             Route::Events => "POST",
             Route::Api => "GET,HEAD,POST",
+            Route::Account => "GET,POST,OPTIONS,HEAD",
             _ => "GET,HEAD",
         }
     }
@@ -79,6 +86,13 @@ impl Route {
     pub(super) fn is_intake(&self) -> bool {
         matches!(self, Route::Events | Route::TestEvents | Route::StreamConfigs(_))
     }
+}
+
+/// Whether `/v1/{name}` is a route of the accounts.
+fn is_account_route(name: &str) -> bool {
+    levada_accounts::ROUTES
+        .iter()
+        .any(|(_, path)| path.strip_prefix("/v1/") == Some(name))
 }
 
 /// The root answers by which query parameter is there (its value does not matter).

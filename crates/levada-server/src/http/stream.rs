@@ -18,11 +18,12 @@ use levada_event::select::{Selection, SelectionSpec, Separators};
 use levada_event::splice::Dialect;
 use levada_event::{Start, Timestamp, TopicName};
 use levada_log::{Retention, TopicSpec};
-use levada_wire::paths::{GAP, LAST_EVENT_ID};
+use levada_wire::paths::{GAP, LAST_EVENT_ID, STREAM};
 use levada_wire::report::reason_phrase;
 use levada_wire::subscription::{self, Subscription};
 use levada_wire::{ErrorCode, StreamError, cursor};
 
+use super::access::Wanted;
 use super::clients::Place;
 use super::respond::{Body, JSON, StreamCut, plain};
 use super::{App, Call};
@@ -56,6 +57,11 @@ async fn subscribe(app: &App, call: &Call, segment: &str) -> Result<Response<Bod
             &detail,
         ));
     }
+    let wanted: Vec<Wanted> = streams
+        .iter()
+        .map(|stream| Wanted::read(format!("{STREAM}/{}", stream.name), &stream.name))
+        .collect();
+    app.require(call, &wanted).map_err(Box::new)?;
     let query = Subscription::parse(names, call.request.uri().query()).map_err(|e| {
         let title = match e.code() {
             ErrorCode::InvalidTimestamp => "Invalid timestamp",
@@ -102,8 +108,12 @@ async fn subscribe(app: &App, call: &Call, segment: &str) -> Result<Response<Bod
         .await
         .map_err(|e| Box::new(stream_error(app, &e.stream_error())))?;
     let gaps = opened.gap_header();
+    let mut session = opened.body;
+    if let Some(revoked) = app.revoked(call, wanted) {
+        session.end_when(revoked);
+    }
     let body = Counted {
-        session: opened.body,
+        session,
         _place: place,
     };
     let mut response = Response::new(Body::Stream(Box::pin(body)));

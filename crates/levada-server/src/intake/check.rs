@@ -17,7 +17,7 @@ use levada_wire::report::{Context, Violation};
 use levada_wire::{ErrorCode, Failure};
 
 use super::topics::Topic;
-use super::{Intake, RequestContext, enrich};
+use super::{Intake, MayWrite, RequestContext, enrich};
 
 /// The texts of a request while its events are checked.
 pub(super) struct Scratch {
@@ -95,6 +95,7 @@ impl Intake {
         document: &Document<'_>,
         event: Value<'_>,
         request: &RequestContext,
+        may_write: Option<&MayWrite>,
         snapshot: &Snapshot,
         scratch: &mut Scratch,
     ) -> Result<Checked, Box<Refusal>> {
@@ -158,6 +159,12 @@ impl Intake {
                 }
             },
         };
+        if let Some(may_write) = may_write
+            && !may_write(&stream_name)
+        {
+            let message = format!("these credentials may not publish to {stream_name}");
+            return Err(refuse(ErrorCode::Forbidden, &message));
+        }
         let stream = snapshot.stream(&stream_name);
         let additions = enrich::additions(event, &schema, stream.as_deref(), request);
         let start = scratch.mark();

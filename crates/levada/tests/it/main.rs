@@ -1,6 +1,8 @@
 //! Tests of the built binary from outside, over real sockets: scenarios as data, real data, kills.
 
 #[cfg(test)]
+mod accounts;
+#[cfg(test)]
 mod browser;
 #[cfg(test)]
 mod cli;

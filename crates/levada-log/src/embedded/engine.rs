@@ -73,7 +73,9 @@ impl Engine {
     pub(super) fn open(options: EmbeddedOptions) -> Result<Arc<Self>, OpenError> {
         let disk = options.disk.clone();
         let root = root::open(&*disk, &options.path, options.id.as_deref())?;
-        let topics = open_topics(&*disk, &root)?;
+        // Without committers of its own the engine runs on the caller's thread alone.
+        let openers = if options.committers == 0 { 1 } else { OPENERS };
+        let topics = open_topics(&*disk, &root, openers)?;
         Ok(Arc::new(Self {
             facts: LogFacts {
                 backend: "embedded",
@@ -276,7 +278,11 @@ impl Engine {
     }
 }
 
-fn open_topics(disk: &dyn Disk, root: &Root) -> Result<HashMap<TopicName, Declared>, OpenError> {
+fn open_topics(
+    disk: &dyn Disk,
+    root: &Root,
+    openers: usize,
+) -> Result<HashMap<TopicName, Declared>, OpenError> {
     let io = |source| OpenError::Io {
         path: root.topics.clone(),
         source,
@@ -299,7 +305,7 @@ fn open_topics(disk: &dyn Disk, root: &Root) -> Result<HashMap<TopicName, Declar
             }
         }
     }
-    let mut opened = open_partitions(disk, &root.id, &jobs).map_err(io)?;
+    let mut opened = open_partitions(disk, &root.id, &jobs, openers).map_err(io)?;
     opened.sort_by(|a, b| a.of.cmp(&b.of));
     for partitions in opened.chunk_by(|a, b| a.of.topic == b.of.topic) {
         let declared = Declared::Sound {
@@ -311,8 +317,13 @@ fn open_topics(disk: &dyn Disk, root: &Root) -> Result<HashMap<TopicName, Declar
     Ok(topics)
 }
 
-fn open_partitions(disk: &dyn Disk, id: &str, jobs: &[(Arc<Topic>, u32)]) -> io::Result<Vec<Arc<Partition>>> {
-    let share = jobs.len().div_ceil(OPENERS).max(1);
+fn open_partitions(
+    disk: &dyn Disk,
+    id: &str,
+    jobs: &[(Arc<Topic>, u32)],
+    openers: usize,
+) -> io::Result<Vec<Arc<Partition>>> {
+    let share = jobs.len().div_ceil(openers).max(1);
     std::thread::scope(|scope| {
         let openers: Vec<_> = jobs
             .chunks(share)

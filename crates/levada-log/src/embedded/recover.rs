@@ -116,6 +116,11 @@ fn open_last(
             // What is shown to readers is durable: the crash may have come between write and sync.
             file.sync()?;
         }
+        if end == 0 {
+            // The crash may have come between the making of the segment and the sync of its name; a
+            // segment that holds a block was begun behind that sync.
+            disk.sync_dir(&topic.partition_dir(number))?;
+        }
     }
     let segment = Segment::active(base, path, place, end, scan.entries.clone());
     let segment = Arc::new(segment);

@@ -81,12 +81,15 @@ pub(super) fn open(disk: &dyn Disk, path: &Path, id: Option<&str>) -> Result<Roo
     make_dirs(disk, path).map_err(io)?;
     let lock = lock(disk, path)?;
     if let Some(id) = look(disk, path)? {
+        // The process that made the log may have been killed before it synced the last name.
+        disk.sync_dir(path).map_err(io)?;
         return Ok(Root {
             id,
             topics: path.join(TOPICS),
             lock: Some(lock),
         });
     }
+    sync_above(disk, path).map_err(io)?;
     let topics = path.join(TOPICS);
     disk.create_dir(&topics).map_err(io)?;
     if !disk.list(&topics).map_err(io)?.is_empty() {
@@ -172,21 +175,34 @@ fn look(disk: &dyn Disk, path: &Path) -> Result<Option<String>, OpenError> {
     }
 }
 
-/// Makes the directory and those above it that are missing, durably.
+/// Makes the directory and those above it that are missing.
 fn make_dirs(disk: &dyn Disk, path: &Path) -> io::Result<()> {
     match disk.list(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         other => return other.map(drop),
     }
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    if let Some(parent) = parent {
+    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         make_dirs(disk, parent)?;
     }
-    disk.create_dir(path)?;
-    match parent {
-        Some(parent) => disk.sync_dir(parent),
-        None => disk.sync_dir(Path::new(".")),
+    disk.create_dir(path)
+}
+
+/// Makes the names of the directory and of those above it durable: whoever made them, this process
+/// or one that was killed in the middle of it.
+fn sync_above(disk: &dyn Disk, path: &Path) -> io::Result<()> {
+    for above in path.ancestors().skip(1) {
+        let above = if above.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            above
+        };
+        match disk.sync_dir(above) {
+            // A directory that may not even be read was not made by a process like this one.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+            other => other?,
+        }
     }
+    Ok(())
 }
 
 fn draw_id() -> String {

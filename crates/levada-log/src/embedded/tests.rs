@@ -1,4 +1,7 @@
-//! The engine against the contract, on the real file system.
+//! The engine against the contract on the real file system, and against faults on a simulated one.
 
 mod contract;
+mod crash;
+mod faults;
 mod open;
+mod sim;

@@ -1,9 +1,12 @@
 //! The server to talk to: its address, credentials and the HTTP client for it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Url;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+
+use crate::login::{Login, LoginError};
 
 /// Longest wait for a TCP (and TLS) connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -35,6 +38,7 @@ pub enum SetupError {
 pub struct Server {
     base: Url,
     http: reqwest::Client,
+    login: Option<Arc<Login>>,
 }
 
 impl Server {
@@ -66,7 +70,36 @@ impl Server {
             builder = builder.no_proxy();
         }
         let http = builder.build().map_err(|error| SetupError::Http(chain(&error)))?;
-        Ok(Self { base, http })
+        Ok(Self {
+            base,
+            http,
+            login: None,
+        })
+    }
+
+    /// The same server with a name and a password, for which access tokens are fetched
+    /// (`POST /v1/login`) when one is needed.
+    #[must_use]
+    pub fn with_login(mut self, username: &str, password: &str) -> Self {
+        self.login = Some(Arc::new(Login::new(username, password)));
+        self
+    }
+
+    /// Value of `Authorization` for a request; `None` where there is no login, or where the client
+    /// itself carries a token.
+    pub(crate) async fn authorization(&self) -> Result<Option<HeaderValue>, LoginError> {
+        match &self.login {
+            None => Ok(None),
+            Some(login) => login.header(&self.http, &self.at("/v1/login")).await.map(Some),
+        }
+    }
+
+    /// Forgets a token that was refused; whether another attempt makes sense.
+    pub(crate) async fn forget_token(&self) -> bool {
+        match &self.login {
+            None => false,
+            Some(login) => login.forget().await,
+        }
     }
 
     /// The base address.
@@ -80,9 +113,12 @@ impl Server {
     /// # Errors
     /// A sentence that says why there is no answer.
     pub async fn get(&self, path: &str, max: usize, timeout: Duration) -> Result<(u16, Vec<u8>), String> {
-        let request = self.http.get(self.at(path)).send();
         let work = async {
-            let mut response = request.await.map_err(|error| chain(&error))?;
+            let mut request = self.http.get(self.at(path));
+            if let Some(value) = self.authorization().await.map_err(|error| error.to_string())? {
+                request = request.header(AUTHORIZATION, value);
+            }
+            let mut response = request.send().await.map_err(|error| chain(&error))?;
             let mut body = Vec::new();
             while let Some(chunk) = response.chunk().await.map_err(|error| chain(&error))? {
                 if body.len() + chunk.len() > max {

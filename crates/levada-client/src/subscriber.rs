@@ -1,6 +1,6 @@
 //! Subscribing: one event after the other, over as many connections as it takes.
 
-mod connect;
+pub(crate) mod connect;
 mod resume;
 
 use std::pin::Pin;

@@ -2,6 +2,7 @@
 
 mod output;
 mod position;
+mod realtime;
 
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
@@ -49,6 +50,12 @@ pub(crate) struct Args {
     /// Go on from this position, as printed when an earlier tail was interrupted
     #[arg(long, value_name = "CURSOR")]
     cursor: Option<String>,
+    /// Use the Realtime API and read only these parts (0 to 9, each a tenth of the partitions)
+    #[arg(long, value_name = "PARTS", value_delimiter = ',', value_parser = realtime::part)]
+    parts: Vec<u8>,
+    /// Use the Realtime API over this many connections, among which the parts are dealt out
+    #[arg(long, value_name = "N", value_parser = connections)]
+    connections: Option<usize>,
     /// End after this many events
     #[arg(long, short = 'n', value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
@@ -90,8 +97,18 @@ fn fields(text: &str) -> Result<String, String> {
         .map_err(|error| error.to_string())
 }
 
+fn connections(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(number) if (1..=usize::from(levada_client::PARTS)).contains(&number) => Ok(number),
+        _ => Err("write a number from 1 to 10: a connection reads at least one part".to_owned()),
+    }
+}
+
 /// Follows the streams until the count, the timeout or a signal ends it.
 pub(crate) async fn run(args: Args, stop: Stop) -> Result<Exit, Failure> {
+    if args.connections.is_some() || !args.parts.is_empty() {
+        return realtime::run(args, stop).await;
+    }
     let subscription = subscription(&args)?;
     let mut keeper = Keeper::open(args.resume.as_deref(), args.cursor.clone(), &subscription)?;
     let mut config = SubscriberConfig::new(subscription);

@@ -8,7 +8,7 @@ use levada_event::Timestamp;
 use levada_event::json::Document;
 use levada_wire::report::ReceivedReport;
 use levada_wire::{ErrorCode, Outcome, Problem, paths};
-use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use tokio::time::Instant;
 
 use super::ProducerConfig;
@@ -161,12 +161,18 @@ impl Poster {
         let texts: Vec<&[u8]> = group.iter().map(|&index| &events[index][..]).collect();
         let left = deadline.saturating_duration_since(Instant::now());
         let timeout = self.config.request_timeout.min(left);
-        let request = self
+        let mut request = self
             .server
             .http()
             .post(&self.url)
             .header(CONTENT_TYPE, paths::TYPE_JSON)
             .body(body(&texts));
+        match self.server.authorization().await {
+            Ok(None) => {}
+            Ok(Some(value)) => request = request.header(AUTHORIZATION, value),
+            // Without it the server refuses, and the verdict says so.
+            Err(error) => tracing::warn!(%error, "publishing without credentials"),
+        }
         let exchange = async {
             let mut response = request.send().await?;
             let asked = header(&response, &RETRY_AFTER)

@@ -5,21 +5,22 @@ use std::time::{Duration, SystemTime};
 
 use levada_event::Timestamp;
 use levada_wire::{Problem, StreamError, Subscription, paths};
-use reqwest::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, DATE, RETRY_AFTER};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, DATE, RETRY_AFTER};
 
 use super::SubscribeError;
 use crate::backoff::retry_after;
+use crate::login::LoginError;
 use crate::server::{ERROR_BODY_MAX, Server, chain, header, read_body};
 
 /// An open event stream.
-pub(super) struct Connected {
-    pub(super) response: reqwest::Response,
+pub(crate) struct Connected {
+    pub(crate) response: reqwest::Response,
     /// The server's clock when it answered.
-    pub(super) served_at: Option<Timestamp>,
+    pub(crate) served_at: Option<Timestamp>,
 }
 
 /// Why there is no event stream.
-pub(super) enum Refusal {
+pub(crate) enum Refusal {
     /// Asking again later may help.
     Later { reason: String, asked: Option<Duration> },
     /// It will not.
@@ -40,6 +41,39 @@ pub(super) async fn connect(
     if let Some(cursor) = cursor {
         request = request.header(paths::LAST_EVENT_ID, &*cursor);
     }
+    if let Some(value) = server.authorization().await? {
+        request = request.header(AUTHORIZATION, value);
+    }
+    match exchange(request, paths::TYPE_SSE, timeout).await {
+        Err(Refusal::Final(SubscribeError::Refused {
+            status: 401, message, ..
+        })) if server.forget_token().await => Err(Refusal::Later {
+            reason: format!("401: {message}; logging in again"),
+            asked: None,
+        }),
+        answer => answer,
+    }
+}
+
+impl From<LoginError> for Refusal {
+    fn from(error: LoginError) -> Self {
+        match error {
+            LoginError::Unavailable(reason) => Refusal::Later { reason, asked: None },
+            LoginError::Refused { status, .. } => Refusal::Final(SubscribeError::Refused {
+                status,
+                code: None,
+                message: error.to_string(),
+            }),
+        }
+    }
+}
+
+/// Sends a request and waits for the head of a stream of this content type.
+pub(crate) async fn exchange(
+    request: reqwest::RequestBuilder,
+    expected: &str,
+    timeout: Duration,
+) -> Result<Connected, Refusal> {
     let exchange = async {
         let mut response = match request.send().await {
             Ok(response) => response,
@@ -62,7 +96,7 @@ pub(super) async fn connect(
             status => return Err(refusal(status, &mut response).await),
         }
         let kind = header(&response, &CONTENT_TYPE).unwrap_or_default();
-        if !kind.to_ascii_lowercase().starts_with(paths::TYPE_SSE) {
+        if !kind.to_ascii_lowercase().starts_with(expected) {
             let message =
                 format!("the answer is {kind:?} and no event stream; is this the address of a server?");
             return Err(Refusal::Final(SubscribeError::Unexpected(message)));

@@ -70,8 +70,15 @@ impl ResumeFile {
     /// # Errors
     /// [`ResumeError`]; a file that cannot be used is never overwritten.
     pub fn open(path: impl Into<PathBuf>, subscription: &Subscription) -> Result<Self, ResumeError> {
+        Self::open_for(path, fingerprint(subscription))
+    }
+
+    /// As [`open`](Self::open), for a query of any kind that `fingerprint` tells from others.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_for(path: impl Into<PathBuf>, fingerprint: String) -> Result<Self, ResumeError> {
         let path = path.into();
-        let fingerprint = fingerprint(subscription);
         let saved = match read(&path)? {
             None => None,
             Some(contents) if contents.subscription == fingerprint => Some(contents.cursor),

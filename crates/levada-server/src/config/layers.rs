@@ -104,10 +104,21 @@ pub(super) fn load(
         let Some(rest) = name.strip_prefix("LEVADA_") else {
             continue;
         };
-        // The test harness's own variables are no configuration.
+        // Variables of the commands and of the test harness are no configuration.
         if matches!(
             rest,
-            "SHARED" | "REQUIRE_POSTGRES" | "LOG" | "CONFIG" | "URL" | "TOKEN"
+            "SHARED"
+                | "REQUIRE_POSTGRES"
+                | "LOG"
+                | "CONFIG"
+                | "URL"
+                | "TOKEN"
+                | "TOKEN_FILE"
+                | "API_KEY"
+                | "USERNAME"
+                | "PASSWORD"
+                | "PASSWORD_FILE"
+                | "PROGRESS"
         ) {
             continue;
         }

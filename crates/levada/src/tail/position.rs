@@ -99,7 +99,7 @@ impl Keeper {
     }
 }
 
-fn failure(error: ResumeError) -> Failure {
+pub(super) fn failure(error: ResumeError) -> Failure {
     let exit = match &error {
         ResumeError::OtherSubscription { .. } => Exit::Usage,
         ResumeError::Io { .. } | ResumeError::Malformed { .. } => Exit::Io,

@@ -15,6 +15,8 @@ mod kill;
 #[cfg(test)]
 mod real_data;
 #[cfg(test)]
+mod realtime_tail;
+#[cfg(test)]
 mod scenario;
 #[cfg(test)]
 mod scripted;

@@ -1,0 +1,220 @@
+//! The Realtime API: one stream, ten parts, over as many connections as asked for (contract realtime
+//! §1, §5).
+//!
+//! Each connection reads some of the parts, reconnects with back-off and jitter, and goes on behind
+//! the last event of each partition that it handed over. The position is the next offset of each
+//! partition behind what was processed, so that events come exactly once per partition as long as
+//! positions are saved behind processing, and at least once whatever happens.
+
+mod connection;
+mod position;
+mod query;
+
+use std::collections::VecDeque;
+use std::ops::ControlFlow;
+
+use bytes::Bytes;
+use levada_event::Timestamp;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+pub use self::position::{PositionError, RealtimePosition};
+pub use self::query::{PARTS, QueryError, RealtimeQuery};
+use crate::{Backoff, Server, SubscribeError};
+use connection::{Connection, Step};
+
+/// Batches that wait for the consumer, per subscriber; a batch is what one read brought.
+const BATCHES_MAX: usize = 16;
+
+/// How a [`RealtimeSubscriber`] works.
+#[derive(Debug, Clone)]
+pub struct RealtimeConfig {
+    /// What to read.
+    pub query: RealtimeQuery,
+    /// Connections, 1 to the number of parts; parts are dealt out evenly.
+    pub connections: usize,
+    /// Where to go on.
+    pub position: RealtimePosition,
+    /// Waits between connections.
+    pub backoff: Backoff,
+    /// After how many failed attempts in a row to give up while nothing was ever received; `None`
+    /// never.
+    pub first_attempts: Option<u32>,
+    /// A connection silent for longer than this is taken for dead. `None` waits for ever: some
+    /// servers send no heartbeat.
+    pub idle_timeout: Option<std::time::Duration>,
+}
+
+impl RealtimeConfig {
+    /// One connection, from now on.
+    pub fn new(query: RealtimeQuery) -> Self {
+        Self {
+            query,
+            connections: 1,
+            position: RealtimePosition::default(),
+            backoff: Backoff::default(),
+            first_attempts: Some(4),
+            idle_timeout: Some(std::time::Duration::from_secs(45)),
+        }
+    }
+}
+
+/// An event as received.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RealtimeEvent {
+    /// The partition it is from.
+    pub partition: u32,
+    /// Its offset there.
+    pub offset: u64,
+    /// `event.date_published`, where it was selected.
+    pub published: Option<Timestamp>,
+    /// The whole JSON text, one line without its end.
+    pub data: Bytes,
+}
+
+/// News about a connection, which is counted from 0.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RealtimeNotice {
+    /// It stands.
+    Connected {
+        /// Which one.
+        connection: usize,
+    },
+    /// The server could not take the position as asked: events may be missing. Its own words.
+    Gap {
+        /// Which one.
+        connection: usize,
+        /// The `levada-gap` header.
+        text: String,
+    },
+    /// It ended or could not be made.
+    Disconnected {
+        /// Which one.
+        connection: usize,
+        /// Why.
+        reason: String,
+        /// When the next attempt will be made.
+        retry_in: std::time::Duration,
+    },
+}
+
+/// Something a [`RealtimeSubscriber`] hands out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RealtimeDelivery {
+    /// An event.
+    Event(RealtimeEvent),
+    /// News about a connection.
+    Notice(RealtimeNotice),
+}
+
+/// Follows a stream of the Realtime API.
+///
+/// [`next`](Self::next) may be cancelled and called again without losing events.
+#[derive(Debug)]
+pub struct RealtimeSubscriber {
+    steps: mpsc::Receiver<Step>,
+    ready: VecDeque<RealtimeEvent>,
+    position: RealtimePosition,
+    ended: Option<SubscribeError>,
+    /// Ends the connections when dropped.
+    _connections: JoinSet<()>,
+}
+
+impl RealtimeSubscriber {
+    /// Starts the connections. Must be called inside a runtime.
+    ///
+    /// # Errors
+    /// [`QueryError`] names a part that does not exist or a field that cannot be asked for.
+    pub fn new(server: Server, config: RealtimeConfig) -> Result<Self, QueryError> {
+        let RealtimeConfig {
+            query,
+            connections,
+            position,
+            backoff,
+            first_attempts,
+            idle_timeout,
+        } = config;
+        let query = query.checked()?;
+        let groups = query.split(connections);
+        let (send, steps) = mpsc::channel(BATCHES_MAX);
+        let mut running = JoinSet::new();
+        for (number, parts) in groups.into_iter().enumerate() {
+            let connection = Connection {
+                number,
+                server: server.clone(),
+                query: query.clone(),
+                parts,
+                position: position.clone(),
+                backoff,
+                first_attempts,
+                idle_timeout,
+                failures: 0,
+                ever: false,
+            };
+            running.spawn(connection.follow(send.clone()));
+        }
+        Ok(Self {
+            steps,
+            ready: VecDeque::new(),
+            position,
+            ended: None,
+            _connections: running,
+        })
+    }
+
+    /// The next event or notice.
+    ///
+    /// # Errors
+    /// [`SubscribeError`], for good: every later call gives the same.
+    pub async fn next(&mut self) -> Result<RealtimeDelivery, SubscribeError> {
+        loop {
+            if let Some(event) = self.ready.pop_front() {
+                return Ok(RealtimeDelivery::Event(event));
+            }
+            if let Some(error) = &self.ended {
+                return Err(error.clone());
+            }
+            match self.steps.recv().await {
+                Some(Step::Events(events)) => self.ready.extend(events),
+                Some(Step::Notice(notice)) => return Ok(RealtimeDelivery::Notice(notice)),
+                Some(Step::Serving(since)) => self.position.begin(since),
+                Some(Step::Ended(error)) => self.ended = Some(error),
+                None => {
+                    self.ended = Some(SubscribeError::Unexpected("all connections ended".to_owned()));
+                }
+            }
+        }
+    }
+
+    /// Says that an event was processed: [`position`](Self::position) is behind it from now on.
+    pub fn processed(&mut self, event: &RealtimeEvent) {
+        self.position.advance(event.partition, event.offset);
+    }
+
+    /// The position behind all events that were processed.
+    pub fn position(&self) -> &RealtimePosition {
+        &self.position
+    }
+
+    /// Calls back for each event until the callback breaks; the position behind an event counts, and
+    /// is handed to `saved`, after the callback has returned. Notices are dropped.
+    ///
+    /// # Errors
+    /// [`SubscribeError`] when the subscription cannot go on.
+    pub async fn run(
+        &mut self,
+        mut callback: impl FnMut(&RealtimeEvent) -> ControlFlow<()>,
+        mut saved: impl FnMut(&RealtimePosition),
+    ) -> Result<(), SubscribeError> {
+        loop {
+            if let RealtimeDelivery::Event(event) = self.next().await? {
+                let flow = callback(&event);
+                self.processed(&event);
+                saved(&self.position);
+                if flow.is_break() {
+                    return Ok(());
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! One connection of a subscriber: made, read, lost and made again.
+
+use std::time::{Duration, SystemTime};
+
+use levada_event::Timestamp;
+use levada_wire::ndjson::Decoder;
+use levada_wire::paths;
+use reqwest::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE};
+use serde::Deserialize;
+use tokio::sync::mpsc::Sender;
+
+use super::{RealtimeEvent, RealtimeNotice, RealtimePosition, RealtimeQuery};
+use crate::server::chain;
+use crate::subscriber::connect::{Connected, Refusal, exchange};
+use crate::{Backoff, Server, SubscribeError};
+
+/// Longest wait for the head of the answer.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What a connection tells the subscriber.
+#[derive(Debug)]
+pub(super) enum Step {
+    /// What one read brought, in order.
+    Events(Vec<RealtimeEvent>),
+    Notice(RealtimeNotice),
+    /// The server serves, by its own clock from this time on.
+    Serving(Timestamp),
+    Ended(SubscribeError),
+}
+
+pub(super) struct Connection {
+    pub(super) number: usize,
+    pub(super) server: Server,
+    pub(super) query: RealtimeQuery,
+    pub(super) parts: Vec<u8>,
+    pub(super) position: RealtimePosition,
+    pub(super) backoff: Backoff,
+    pub(super) first_attempts: Option<u32>,
+    pub(super) idle_timeout: Option<Duration>,
+    pub(super) failures: u32,
+    pub(super) ever: bool,
+}
+
+/// The subscriber is gone.
+struct Gone;
+
+/// Where a line says that it is from.
+#[derive(Deserialize)]
+struct Line<'l> {
+    #[serde(borrow)]
+    event: Place<'l>,
+}
+
+#[derive(Deserialize)]
+struct Place<'l> {
+    partition: u32,
+    offset: u64,
+    #[serde(borrow)]
+    date_published: Option<&'l str>,
+}
+
+impl Connection {
+    /// Reads until the subscriber goes or nothing more can be read.
+    pub(super) async fn follow(mut self, out: Sender<Step>) {
+        loop {
+            let (reason, asked) = match self.connect().await {
+                Ok(connected) => match self.read(connected, &out).await {
+                    Ok(Ok(reason)) => (reason, None),
+                    Ok(Err(error)) => return end(&out, error).await,
+                    Err(Gone) => return,
+                },
+                Err(Refusal::Final(error)) => return end(&out, error).await,
+                Err(Refusal::Later { reason, asked }) => (reason, asked),
+            };
+            self.failures += 1;
+            let attempts = self.failures;
+            if !self.ever && self.first_attempts.is_some_and(|allowed| attempts >= allowed) {
+                return end(
+                    &out,
+                    SubscribeError::Unreachable {
+                        attempts,
+                        last: reason,
+                    },
+                )
+                .await;
+            }
+            let retry_in = self.backoff.delay(attempts, asked, &mut rand::rng());
+            let notice = RealtimeNotice::Disconnected {
+                connection: self.number,
+                reason,
+                retry_in,
+            };
+            if out.send(Step::Notice(notice)).await.is_err() {
+                return;
+            }
+            tokio::time::sleep(retry_in).await;
+        }
+    }
+
+    async fn connect(&self) -> Result<Connected, Refusal> {
+        let authorization = self.server.authorization().await.map_err(Refusal::from)?;
+        let mut request = self
+            .server
+            .http()
+            .post(self.server.at(&self.query.path()))
+            .header(ACCEPT, paths::TYPE_NDJSON)
+            .header(CACHE_CONTROL, "no-cache")
+            .header(CONTENT_TYPE, paths::TYPE_JSON)
+            .body(self.query.body(&self.parts, &self.position).to_string());
+        if let Some(value) = authorization {
+            request = request.header(reqwest::header::AUTHORIZATION, value);
+        }
+        match exchange(request, paths::TYPE_NDJSON, ANSWER_TIMEOUT).await {
+            Err(Refusal::Final(SubscribeError::Refused {
+                status: 401, message, ..
+            })) if self.server.forget_token().await => Err(Refusal::Later {
+                reason: format!("401: {message}; logging in again"),
+                asked: None,
+            }),
+            answer => answer,
+        }
+    }
+
+    /// Reads to the end of the connection; answers with why it ended, or with an error that no other
+    /// connection would heal.
+    async fn read(
+        &mut self,
+        connected: Connected,
+        out: &Sender<Step>,
+    ) -> Result<Result<String, SubscribeError>, Gone> {
+        let Connected {
+            mut response,
+            served_at,
+        } = connected;
+        self.ever = true;
+        // Partitions that bring nothing before the connection ends go on from here.
+        let served_at = served_at.unwrap_or_else(|| Timestamp::from_system(SystemTime::now()));
+        self.position.begin(served_at);
+        let connection = self.number;
+        tell(out, Step::Serving(served_at)).await?;
+        tell(out, Step::Notice(RealtimeNotice::Connected { connection })).await?;
+        if let Some(gap) = response.headers().get(paths::GAP) {
+            let text = String::from_utf8_lossy(gap.as_bytes()).into_owned();
+            tell(out, Step::Notice(RealtimeNotice::Gap { connection, text })).await?;
+        }
+        let mut decoder = Decoder::default();
+        loop {
+            let chunk = match self.idle_timeout {
+                None => response.chunk().await,
+                Some(limit) => match tokio::time::timeout(limit, response.chunk()).await {
+                    Ok(chunk) => chunk,
+                    Err(_) => return Ok(Ok(format!("nothing was received for {limit:?}"))),
+                },
+            };
+            match chunk {
+                Ok(Some(chunk)) => decoder.push(&chunk),
+                Ok(None) => return Ok(Ok("the server ended the stream".to_owned())),
+                Err(error) => return Ok(Ok(format!("the connection broke: {}", chain(&error)))),
+            }
+            // Whatever comes, and be it a heartbeat, shows that the server works.
+            self.failures = 0;
+            let mut events = Vec::new();
+            loop {
+                match decoder.next_line() {
+                    Ok(None) => break,
+                    Ok(Some(line)) => match event(line.text) {
+                        Ok(event) => {
+                            self.position.advance(event.partition, event.offset);
+                            events.push(event);
+                        }
+                        Err(why) => return Ok(Err(SubscribeError::Unexpected(why))),
+                    },
+                    Err(error) => return Ok(Err(SubscribeError::Unexpected(error.to_string()))),
+                }
+            }
+            if !events.is_empty() {
+                tell(out, Step::Events(events)).await?;
+            }
+        }
+    }
+}
+
+async fn tell(out: &Sender<Step>, step: Step) -> Result<(), Gone> {
+    out.send(step).await.map_err(|_| Gone)
+}
+
+async fn end(out: &Sender<Step>, error: SubscribeError) {
+    // A subscriber that has gone needs no reason.
+    let _ = out.send(Step::Ended(error)).await;
+}
+
+fn event(data: bytes::Bytes) -> Result<RealtimeEvent, String> {
+    let line: Line<'_> = serde_json::from_slice(&data)
+        .map_err(|error| format!("a line has no event.partition and event.offset: {error}"))?;
+    let Place {
+        partition,
+        offset,
+        date_published,
+    } = line.event;
+    Ok(RealtimeEvent {
+        partition,
+        offset,
+        published: date_published.and_then(Timestamp::parse_iso),
+        data,
+    })
+}

@@ -1,0 +1,171 @@
+//! `levada tail` over the Realtime API, against a scripted server: what it asks, what it keeps.
+
+use std::process::{Command, Output};
+
+use serde_json::{Value, json};
+
+use crate::scripted::{Asked, Scripted};
+use crate::server::binary;
+
+fn line(partition: u32, offset: u64) -> String {
+    json!({"name": "x", "event": {"partition": partition, "offset": offset, "date_published": "2026-01-01T00:00:00.5Z"}})
+        .to_string()
+}
+
+/// A response that ends behind these lines, with heartbeats between them.
+fn answer(lines: &[String]) -> String {
+    let body: String = lines.iter().map(|line| format!("  {line}\n")).collect();
+    format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/x-ndjson; charset=utf-8\r\ndate: Thu, 01 Jan 2026 00:00:00 GMT\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+fn tail(server: &Scripted, arguments: &[&str]) -> Command {
+    let mut command = binary();
+    command
+        .args(["tail", "articles", "--url", &server.url])
+        .args(arguments);
+    command
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+fn body(asked: &Asked) -> Value {
+    serde_json::from_str(&asked.body).unwrap()
+}
+
+fn run(mut command: Command) -> Output {
+    command.output().unwrap()
+}
+
+#[test]
+fn offsets_are_kept_over_reconnects_and_restarts() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("offsets");
+    let path = file.to_str().unwrap();
+    let server = Scripted::start(vec![
+        answer(&[line(0, 7), line(3, 1)]),
+        answer(&[line(0, 8)]),
+        answer(&[line(4, 0)]),
+    ]);
+    let first = run(tail(
+        &server,
+        &["--parts", "0", "--resume", path, "-n", "3", "--token", "t0k"],
+    ));
+    assert_eq!(first.status.code(), Some(0), "{}", text(&first.stderr));
+    assert_eq!(
+        text(&first.stdout),
+        format!("{}\n{}\n{}\n", line(0, 7), line(3, 1), line(0, 8))
+    );
+    let asked = server.asked();
+    let head = asked[0].head.to_ascii_lowercase();
+    assert!(
+        head.starts_with("post /v2/articles ") && head.contains("authorization: bearer t0k"),
+        "{head}"
+    );
+    assert!(head.contains("accept: application/x-ndjson"), "{head}");
+    assert_eq!(body(&asked[0]), json!({"parts": [0]}));
+    // The second connection goes on behind what the first brought, and quiet partitions from its start.
+    let again = body(&asked[1]);
+    assert_eq!(again["offsets"], json!({"0": 8, "3": 2}));
+    assert_eq!(again["since_per_partition"]["1"], "2026-01-01T00:00:00.000Z");
+    assert!(again["since_per_partition"].get("0").is_none());
+
+    // The same query goes on from the file, another is refused.
+    let second = run(tail(&server, &["--parts", "0", "--resume", path, "-n", "1"]));
+    assert_eq!(second.status.code(), Some(0), "{}", text(&second.stderr));
+    assert_eq!(body(&server.asked()[0])["offsets"], json!({"0": 9, "3": 2}));
+    let kept: Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+    let kept: Value = serde_json::from_str(kept["cursor"].as_str().unwrap()).unwrap();
+    assert_eq!(
+        kept,
+        json!({"offsets": {"0": 9, "3": 2, "4": 1}, "since": "2026-01-01T00:00:00.000Z"})
+    );
+    let other = run(tail(
+        &server,
+        &["--parts", "0", "--resume", path, "--fields", "name"],
+    ));
+    assert_eq!(other.status.code(), Some(2));
+    assert!(
+        text(&other.stderr).contains("another subscription"),
+        "{}",
+        text(&other.stderr)
+    );
+}
+
+#[test]
+fn refusals_and_lines_without_a_place_end_the_command() {
+    let refusal = "HTTP/1.1 422 Unprocessable Entity\r\ncontent-type: application/json\r\ncontent-length: 57\r\n\r\n{\"status\":422,\"message\":\"field with name 'nope' not found\"}";
+    let refusal = refusal.replace("57", &refusal.split("\r\n\r\n").nth(1).unwrap().len().to_string());
+    let server = Scripted::start(vec![refusal, answer(&["{\"name\":\"x\"}".to_owned()])]);
+    let refused = run(tail(&server, &["--connections", "1", "--fields", "nope"]));
+    assert_eq!(refused.status.code(), Some(4));
+    assert!(
+        text(&refused.stderr).contains("field with name 'nope' not found"),
+        "{}",
+        text(&refused.stderr)
+    );
+    assert_eq!(body(&server.asked()[0])["fields"], json!(["nope", "event.*"]));
+    let odd = run(tail(&server, &["--connections", "1"]));
+    assert_eq!(odd.status.code(), Some(4));
+    assert!(
+        text(&odd.stderr).contains("event.partition"),
+        "{}",
+        text(&odd.stderr)
+    );
+    let bad = run(tail(&server, &["--connections", "11"]));
+    assert_eq!(bad.status.code(), Some(2));
+}
+
+#[test]
+fn a_login_is_used_and_its_refusal_is_final() {
+    let folder = tempfile::tempdir().unwrap();
+    let password = folder.path().join("password");
+    std::fs::write(&password, "correct horse\n").unwrap();
+    let tokens = r#"{"access_token":"abc","expires_in":86400}"#;
+    let login = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{tokens}",
+        tokens.len()
+    );
+    let wrong = r#"{"status":401,"message":"Incorrect username or password."}"#;
+    let wrong = format!(
+        "HTTP/1.1 401 Unauthorized\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{wrong}",
+        wrong.len()
+    );
+    let server = Scripted::start(vec![login, answer(&[line(0, 0)]), wrong]);
+    let arguments = [
+        "--connections",
+        "1",
+        "-n",
+        "1",
+        "--username",
+        "ann",
+        "--password-file",
+        password.to_str().unwrap(),
+    ];
+    let good = run(tail(&server, &arguments));
+    assert_eq!(good.status.code(), Some(0), "{}", text(&good.stderr));
+    let asked = server.asked();
+    assert_eq!(
+        body(&asked[0]),
+        json!({"username": "ann", "password": "correct horse"})
+    );
+    assert!(
+        asked[1]
+            .head
+            .to_ascii_lowercase()
+            .contains("authorization: bearer abc"),
+        "{}",
+        asked[1].head
+    );
+    let refused = run(tail(&server, &arguments));
+    assert_eq!(refused.status.code(), Some(4));
+    assert!(
+        text(&refused.stderr).contains("Incorrect username or password."),
+        "{}",
+        text(&refused.stderr)
+    );
+}

@@ -400,3 +400,167 @@ fn a_server_for_strangers_must_ask_who_they_are() {
     let at = SocketAddr::from(([127, 0, 0, 1], server.address.port()));
     assert_eq!(ask(at, "GET", "/v2/stream/a", &[], "").status, 401);
 }
+
+#[test]
+fn two_servers_share_accounts_in_postgresql() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let Some(database) = runtime.block_on(crate::postgres::database()) else {
+        return;
+    };
+    let config = format!("mode = \"required\"\ndatabase = \"{}\"", database.expose());
+    let (one_site, two_site) = (site(&config), site(&config));
+    let printed = binary()
+        .args(["config", "print", "--config"])
+        .arg(one_site.path().join("levada.toml"))
+        .output()
+        .unwrap();
+    let printed = String::from_utf8(printed.stdout).unwrap();
+    assert!(printed.contains("auth.database = ***"), "{printed}");
+    let (one, two) = (one_site.start(), two_site.start());
+    // The store is open to the command while servers run on it.
+    done(
+        &one_site,
+        &["add", "ann", "--group", "publishers", "--password-stdin"],
+        "correct horse",
+    );
+    let key = shown(
+        &done(&two_site, &["keys", "add", "m", "--scope", "stream:b:write"], ""),
+        "key",
+    );
+    let session = tokens(&one, "ann", "correct horse");
+    let token = bearer(&session["access_token"]);
+    for server in [&one, &two] {
+        assert_eq!(
+            publish(server, ("authorization", &token), &event("a")).status,
+            201
+        );
+        assert_eq!(publish(server, ("x-api-key", &key), &event("b")).status, 201);
+    }
+    // What one server revokes is known to the other within the promised second.
+    let revoke = json!({"refresh_token": session["refresh_token"]});
+    assert_eq!(post(two.address, "/v1/token-revoke", &revoke).status, 204);
+    assert_eq!(publish(&two, ("authorization", &token), &event("a")).status, 401);
+    std::thread::sleep(Duration::from_millis(1100));
+    assert_eq!(publish(&one, ("authorization", &token), &event("a")).status, 401);
+    let id = key.split('_').nth(1).unwrap();
+    done(&one_site, &["keys", "remove", id], "");
+    std::thread::sleep(Duration::from_millis(1100));
+    for server in [&one, &two] {
+        assert_eq!(publish(server, ("x-api-key", &key), &event("b")).status, 401);
+    }
+}
+
+#[test]
+fn keys_and_signing_keys_are_rotated_and_users_end() {
+    let site = site("mode = \"required\"");
+    done(
+        &site,
+        &["add", "ann", "--group", "publishers", "--password-stdin"],
+        "correct horse",
+    );
+    let made = done(
+        &site,
+        &[
+            "keys",
+            "add",
+            "m",
+            "--scope",
+            "stream:a:write",
+            "--expires",
+            "90d",
+        ],
+        "",
+    );
+    let (old_id, old) = (shown(&made, "id"), shown(&made, "key"));
+    let server = site.start();
+    let first = tokens(&server, "ann", "correct horse");
+    let token = bearer(&first["access_token"]);
+    assert!(server.stop().success());
+
+    let new = shown(
+        &done(&site, &["keys", "rotate", &old_id, "--overlap", "0s"], ""),
+        "key",
+    );
+    done(&site, &["rotate-signing-key", "--at-once"], "");
+    let listed = done(&site, &["keys", "list"], "");
+    assert!(
+        listed.contains("replaced by") && !listed.contains(&new),
+        "{listed}"
+    );
+    let server = site.start();
+    assert_eq!(publish(&server, ("x-api-key", &old), &event("a")).status, 401);
+    assert_eq!(publish(&server, ("x-api-key", &new), &event("a")).status, 201);
+    assert_eq!(
+        publish(&server, ("authorization", &token), &event("a")).status,
+        401
+    );
+    let refresh = json!({"username": "ann", "refresh_token": first["refresh_token"]});
+    let fresh = bearer(&post(server.address, "/v1/token-refresh", &refresh).json()["access_token"]);
+    assert_eq!(
+        publish(&server, ("authorization", &fresh), &event("a")).status,
+        201
+    );
+    assert!(server.stop().success());
+
+    done(&site, &["groups", "of", "ann", "--leave", "publishers"], "");
+    let server = site.start();
+    assert_eq!(
+        publish(&server, ("authorization", &fresh), &event("a")).status,
+        403
+    );
+    assert!(server.stop().success());
+    let password = shown(&done(&site, &["passwd", "ann"], ""), "password");
+    assert!(done(&site, &["list"], "").starts_with("ann\t"));
+    for (arguments, code) in [
+        (&["add", "ann"][..], 4),
+        (&["passwd", "bob"], 4),
+        (&["add", "bob", "--group", "nope"], 4),
+    ] {
+        let (exit, _, err) = user(&site, arguments, "");
+        assert_eq!(exit, Some(code), "{arguments:?} {err}");
+    }
+    let (exit, _, err) = user(&site, &["passwd", "ann", "--password-stdin"], "short");
+    assert_eq!(exit, Some(2), "{err}");
+    let server = site.start();
+    assert_eq!(
+        publish(&server, ("authorization", &fresh), &event("a")).status,
+        401
+    );
+    assert_eq!(login(&server, "ann", "correct horse").status, 401);
+    assert_eq!(login(&server, "ann", &password).status, 200);
+    assert!(server.stop().success());
+    done(&site, &["remove", "ann"], "");
+    assert_eq!(done(&site, &["list"], ""), "");
+}
+
+#[test]
+fn commands_publish_with_credentials_and_dev_has_a_login() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = binary();
+    command
+        .args(["dev", "--listen", "127.0.0.1:0", "--rate", "0", "--data"])
+        .arg(folder.path().join("data"));
+    let server = Server::spawn(command);
+    let events = format!(
+        "{}\n",
+        json!({"$schema": "/demo/edit/1.0.0", "meta": {"stream": "demo.edits", "domain": "en.demo.example"}, "dt": "2026-01-01T00:00:00Z", "wiki_id": "endemo", "page_id": 1, "page_title": "Hello", "rev_id": 1, "user": {"user_text": "me", "is_bot": false}})
+    );
+    let produce = |credentials: &[&str], password: &str| {
+        let file = folder.path().join("events");
+        std::fs::write(&file, &events).unwrap();
+        let out = binary()
+            .args(["produce", "--url", &server.url()])
+            .args(credentials)
+            .env("LEVADA_PASSWORD", password)
+            .arg(&file)
+            .output()
+            .unwrap();
+        (out.status.code(), String::from_utf8(out.stderr).unwrap())
+    };
+    assert_eq!(produce(&[], "").0, Some(0));
+    assert_eq!(produce(&["--username", "demo"], "levada-demo").0, Some(0));
+    let (code, said) = produce(&["--token", "nope"], "");
+    assert_ne!(code, Some(0), "{said}");
+    let (code, said) = produce(&["--token", "a", "--api-key", "b"], "");
+    assert_eq!(code, Some(2), "{said}");
+}

@@ -13,6 +13,9 @@ mod curl;
 #[cfg(test)]
 mod kill;
 #[cfg(test)]
+#[path = "../../../levada-accounts/tests/it/postgres.rs"]
+mod postgres;
+#[cfg(test)]
 mod real_data;
 #[cfg(test)]
 mod realtime_tail;

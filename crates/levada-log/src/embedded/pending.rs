@@ -4,10 +4,13 @@
 //! checksum on, while the committer syncs what came before: what is left for the committer is to
 //! write headers and to make system calls.
 
+use std::time::{Duration, Instant};
+
 use levada_event::{Offset, Record};
 use tokio::sync::oneshot;
 
 use super::block::{BODY_BYTES_AIM, Builder};
+use super::committer::{BUSY_APPENDS, GATHER};
 use super::frame;
 use super::writer::LANES;
 use crate::LogError;
@@ -26,6 +29,10 @@ pub(super) struct Pending {
     /// Room that the next block is given at the start: what recent blocks needed.
     capacity: usize,
     bytes: usize,
+    /// Appends that wait.
+    appends: usize,
+    /// When the last round began, if it was one of a busy partition.
+    busy_round: Option<Instant>,
 }
 
 /// A block being filled and those who wait for it.
@@ -69,6 +76,7 @@ impl Pending {
         let (sender, receiver) = oneshot::channel();
         let total: usize = records.iter().map(|r| frame::size(r) + frame::HEADER_BYTES).sum();
         self.bytes += total;
+        self.appends += 1;
         if !self.blocks.last().is_some_and(|last| last.block.may_begin(total)) {
             self.start_block(total);
         }
@@ -115,6 +123,8 @@ impl Pending {
     pub(super) fn take(&mut self) -> Vec<Filling> {
         let blocks = std::mem::take(&mut self.blocks);
         self.bytes = 0;
+        let appends = std::mem::take(&mut self.appends);
+        self.busy_round = (appends >= BUSY_APPENDS).then(Instant::now);
         // Full blocks are followed by full blocks; small ones should not cost room in memory.
         let largest = blocks.iter().map(|b| b.block.body_len()).max().unwrap_or(0);
         self.capacity = if largest > BODY_BYTES_AIM / 2 {
@@ -123,6 +133,15 @@ impl Pending {
             0
         };
         blocks
+    }
+
+    /// How long the next round should wait for company: the rest of [`GATHER`] since the last one began
+    /// where that answered many, nothing where a full block waits already or appends come singly.
+    pub(super) fn gather(&self) -> Duration {
+        match self.busy_round {
+            Some(began) if self.bytes < BODY_BYTES_AIM => GATHER.saturating_sub(began.elapsed()),
+            _ => Duration::ZERO,
+        }
     }
 
     /// A committer asks whether it is done with the partition: if so the next append will put it

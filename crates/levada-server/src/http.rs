@@ -218,15 +218,15 @@ pub async fn serve(app: Arc<App>, listener: TcpListener) {
             let app = app.clone();
             async move {
                 let received = Timestamp::from_system(std::time::SystemTime::now());
-                Ok::<_, std::convert::Infallible>(
-                    app.answer(Call {
-                        request,
-                        peer,
-                        received,
-                        principal: None,
-                    })
-                    .await,
-                )
+                let call = Call {
+                    request,
+                    peer,
+                    received,
+                    principal: None,
+                };
+                // hyper keeps room for the future as long as the connection lives, also while a
+                // response streams for days: the large part of it goes when the answer is there.
+                Ok::<_, std::convert::Infallible>(Box::pin(app.answer(call)).await)
             }
         });
         let connection = builder.serve_connection(TokioIo::new(socket), service);

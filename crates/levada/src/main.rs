@@ -69,7 +69,18 @@ fn server<F: Future<Output = Result<Exit, Failure>>>(
     command: impl FnOnce(signal::Stop) -> F,
 ) -> Result<Exit, Failure> {
     logging::for_servers();
+    use_small_pages();
     run_on(&mut tokio::runtime::Builder::new_multi_thread(), command)
+}
+
+/// Keeps the kernel from backing the heap with huge pages. A silent subscriber touches a few hundred
+/// bytes of the buffers that its connection reserves; with huge pages all that is reserved is resident:
+/// 35 KiB instead of 21 each, and nothing else was faster for it.
+fn use_small_pages() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::thread::disable_transparent_huge_pages(true) {
+        tracing::debug!(%error, "huge pages stay as the system has them");
+    }
 }
 
 fn run_on<F: Future<Output = Result<Exit, Failure>>>(

@@ -263,6 +263,8 @@ impl SessionBody {
             Step::Item(Item::Chunk(chunk)) => return Poll::Ready(Some(self.hand_out(chunk))),
             Step::Item(Item::Seated { seat, number, marks }) => {
                 self.marks = marks;
+                // The channel's own, so that equal subscriptions are kept once.
+                self.shape = seat.channel().shape().clone();
                 self.phase = Phase::Live { seat, number };
             }
             Step::Item(Item::End(broken)) => {

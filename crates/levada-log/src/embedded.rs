@@ -69,6 +69,7 @@ mod frame;
 mod hot;
 mod index;
 mod keeper;
+pub mod offline;
 mod partition;
 mod pending;
 mod read;

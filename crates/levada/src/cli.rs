@@ -34,6 +34,8 @@ pub(crate) enum Command {
     Streams(crate::streams::Args),
     /// Make and change users, groups and API keys
     User(crate::user::Args),
+    /// Check, inspect and export a data folder while no server runs on it
+    Log(crate::log::Args),
     /// Print shell completions
     Completions(crate::completions::Args),
 }

@@ -7,6 +7,7 @@ mod config;
 mod dev;
 mod exit;
 mod feeds;
+mod log;
 mod logging;
 mod pretty;
 mod produce;
@@ -49,6 +50,7 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Tail(args) => client(|stop| tail::run(args, stop)),
         Command::Streams(args) => client(|_| streams::run(args)),
         Command::User(args) => client(|_| user::run(args)),
+        Command::Log(args) => log::run(&args),
         Command::Completions(args) => completions::run(&args),
     }
 }

@@ -143,6 +143,23 @@ fn open_last(
     Ok(())
 }
 
+/// Where the part of a last segment ends that a start would keep, and why it takes no appends if it
+/// is damaged. Changes nothing.
+///
+/// # Errors
+/// Those of the file system.
+pub(super) fn tail(
+    disk: &dyn Disk,
+    file: &dyn File,
+    path: &Path,
+    place: u32,
+    base: Offset,
+    len: u64,
+) -> io::Result<(u64, Option<String>)> {
+    let scan = scan_last(disk, file, path, place, base, len)?;
+    Ok((scan.end.0, scan.damage))
+}
+
 fn first_header(file: &dyn File, place: u32, len: u64) -> io::Result<Option<Header>> {
     let mut bytes = Vec::new();
     if len > 0 {

@@ -115,10 +115,6 @@ pub(super) fn open(disk: &dyn Disk, path: &Path, id: Option<&str>) -> Result<Roo
 ///
 /// # Errors
 /// See [`OpenError`].
-#[allow(
-    dead_code,
-    reason = "for the offline commands that look into a log without running it"
-)]
 pub(super) fn open_existing(disk: &dyn Disk, path: &Path, take_lock: bool) -> Result<Root, OpenError> {
     let id = look(disk, path)?.ok_or_else(|| OpenError::NotALog {
         path: path.to_owned(),

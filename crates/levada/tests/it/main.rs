@@ -13,6 +13,8 @@ mod curl;
 #[cfg(test)]
 mod kill;
 #[cfg(test)]
+mod log;
+#[cfg(test)]
 #[path = "../../../levada-accounts/tests/it/postgres.rs"]
 mod postgres;
 #[cfg(test)]

@@ -3,5 +3,6 @@
 mod contract;
 mod crash;
 mod faults;
+mod format;
 mod open;
 mod sim;

@@ -181,6 +181,37 @@ async fn a_full_disk_refuses_appends_until_there_is_space() {
 }
 
 #[tokio::test]
+async fn what_a_full_disk_refused_does_not_come_back() {
+    let sim = Sim::new(7);
+    let log = fresh(&sim).await;
+    append(&log, 0, 0).await.unwrap();
+    // Three appends in one write, in two blocks: the first block would fit.
+    sim.set_capacity(sim.used() + 200_000);
+    let to = partition(0);
+    let record = || Record {
+        key: None,
+        value: vec![b'z'; 90_000].into(),
+        timestamp: Timestamp::from_millis(0),
+        splice: Splice::UNKNOWN,
+        flags: Flags::NONE,
+    };
+    let mut appends: Vec<_> = (0..3)
+        .map(|_| Box::pin(tokio::task::unconstrained(log.append(&to, vec![record()]))))
+        .collect();
+    for append in &mut appends {
+        let polled = append.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        assert!(polled.is_pending());
+    }
+    log.commit_now();
+    for append in appends {
+        assert!(matches!(append.await, Err(LogError::Unavailable(_))));
+    }
+    drop(log);
+    sim.live_again();
+    assert_all(&open(&sim), 0, 1).await;
+}
+
+#[tokio::test]
 async fn short_and_interrupted_writes_are_carried_on() {
     let sim = Sim::new(5);
     let log = fresh(&sim).await;

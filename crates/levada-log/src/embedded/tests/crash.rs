@@ -356,7 +356,7 @@ async fn recover(world: &mut World, end: End) {
         End::Either if world.random.chance(50) => world.sim.live_again(),
         End::PowerFails | End::Either => world.sim.power_fails(),
     }
-    let log = world.open().expect("the log opens after a crash");
+    let mut log = world.open().expect("the log opens after a crash");
     World::declare(&log)
         .await
         .expect("the topic is there or can be declared");
@@ -368,6 +368,15 @@ async fn recover(world: &mut World, end: End) {
         .collect();
     assert!(poisoned.is_empty(), "a crash is no damage: {poisoned:?}");
     world.check(&log).await;
+    if end != End::Killed && world.random.chance(40) {
+        // What recovery showed is durable: the power may fail at once.
+        world.sim.die();
+        drop(log);
+        world.sim.power_fails();
+        log = world.open().expect("the log opens after a second crash");
+        World::declare(&log).await.expect("the topic is still there");
+        world.check(&log).await;
+    }
     // It works: new appends come behind everything.
     world.work(&log, 10).await;
     world.check(&log).await;

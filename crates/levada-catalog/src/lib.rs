@@ -11,6 +11,7 @@
 
 pub mod api;
 mod authorise;
+pub mod builtin;
 mod canary;
 mod catalog;
 mod check;

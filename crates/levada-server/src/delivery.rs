@@ -93,6 +93,11 @@ impl Delivery {
         }
     }
 
+    /// The log that is delivered from.
+    pub fn log(&self) -> &Arc<dyn Log> {
+        &self.hub.log
+    }
+
     /// What delivery counts.
     pub fn stats(&self) -> &Arc<DeliveryStats> {
         &self.hub.stats

@@ -35,6 +35,7 @@ mod events;
 mod feeds;
 mod headers;
 mod info;
+mod realtime;
 mod respond;
 mod route;
 mod spec;
@@ -138,6 +139,9 @@ impl App {
         if let Err(refusal) = self.admit(&route, &mut call).await {
             return App::headless(&method, refusal);
         }
+        if route.is_realtime() && !route.takes(&method) {
+            return self.realtime_wrong_method();
+        }
         if !route.takes(&method) {
             return self.wrong_method(&route, &call);
         }
@@ -147,6 +151,8 @@ impl App {
             Route::StreamConfigs(names) => configs::eventgate(self, names.as_deref()),
             Route::Api => configs::api(self, call).await,
             Route::Stream(streams) => stream::get(self, call, &streams).await,
+            Route::Realtime(name) => realtime::get(self, call, &name).await,
+            Route::Positions(name) => realtime::positions(self, &call, &name).await,
             Route::Info(part) => info::info(self, part.as_deref(), &call),
             Route::Robots => info::robots(self),
             Route::Account => accounts::answer(self, call).await,

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use levada_catalog::{CatalogConfig, Compat, Fetch, SchemaConfig, SchemaRepository, Source, demo};
+use levada_catalog::{CatalogConfig, Compat, Fetch, SchemaConfig, SchemaRepository, Source, builtin, demo};
 
 use crate::config::Config;
 
@@ -48,7 +48,7 @@ pub fn schemas(config: &Config, with_demo: bool, fetch: Arc<dyn Fetch>) -> Schem
         compat: compat(config),
         ..SchemaConfig::default()
     };
-    let repository = SchemaRepository::new(schema_config, fetch);
+    let repository = SchemaRepository::new(schema_config, fetch).with_embedded(builtin::SCHEMAS);
     if with_demo {
         repository.with_embedded(demo::SCHEMAS)
     } else {

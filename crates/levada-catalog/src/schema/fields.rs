@@ -20,6 +20,8 @@ pub struct KnownFields {
     pub meta_request_id: bool,
     /// `dt` on top.
     pub dt: bool,
+    /// `event.date_published`, which articles have
+    pub event_date_published: bool,
     /// `http.client_ip`
     pub http_client_ip: bool,
     /// `http.request_headers`
@@ -35,6 +37,7 @@ impl KnownFields {
             meta_stream: has(&["meta", "stream"]),
             meta_request_id: has(&["meta", "request_id"]),
             dt: has(&["dt"]),
+            event_date_published: has(&["event", "date_published"]),
             http_client_ip: has(&["http", "client_ip"]),
             http_request_headers: has(&["http", "request_headers"]),
         }

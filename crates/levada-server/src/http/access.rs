@@ -138,7 +138,6 @@ impl App {
 
     /// Takes a place among the account's open Realtime connections; `None` for a reader without an
     /// account.
-    #[expect(dead_code, reason = "for the handlers of the Realtime API")]
     #[expect(clippy::result_large_err, reason = "a response that is sent at once")]
     pub(super) fn enter_account(&self, call: &Call) -> Result<Option<Place>, Response<Body>> {
         let Some(principal) = &call.principal else {

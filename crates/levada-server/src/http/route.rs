@@ -5,6 +5,8 @@
 use http::Method;
 use percent_encoding::percent_decode_str;
 
+use super::realtime;
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Route {
     Events,
@@ -12,6 +14,10 @@ pub(super) enum Route {
     StreamConfigs(Option<String>),
     Api,
     Stream(String),
+    /// A stream in the manner of the Realtime API.
+    Realtime(String),
+    /// Where a stream's partitions begin and end.
+    Positions(String),
     Info(Option<String>),
     /// One of the account routes, which match their paths themselves.
     Account,
@@ -49,6 +55,16 @@ impl Route {
             }
             (["w", "api.php"], 2) | (["api.php"], 1) => Route::Api,
             (["v2", "stream"], 3) => rest(2).map_or(Route::NotFound, Route::Stream),
+            (["v2", "articles"], 2) => Route::Realtime(realtime::ARTICLES.to_owned()),
+            (["v2", "articles"], 3) if segments[2].eq_ignore_ascii_case("positions") => {
+                Route::Positions(realtime::ARTICLES.to_owned())
+            }
+            (["v2", "streams"], 3) => rest(2).map_or(Route::NotFound, Route::Realtime),
+            (["v2", "streams"], 4) if segments[3].eq_ignore_ascii_case("positions") => {
+                percent_decode_str(segments[2])
+                    .decode_utf8()
+                    .map_or(Route::NotFound, |name| Route::Positions(name.into_owned()))
+            }
             (["_info"], 1) => Route::Info(None),
             (["_info", part], 2) => Route::Info(Some((*part).to_owned())),
             (["v2", "status"], 2) => Route::Status,
@@ -67,6 +83,7 @@ impl Route {
         match self {
             Route::NotFound | Route::Account => true,
             Route::Events => method == Method::POST,
+            Route::Realtime(_) => matches!(*method, Method::GET | Method::HEAD | Method::POST),
             Route::Api => matches!(*method, Method::GET | Method::HEAD | Method::POST),
             _ => matches!(*method, Method::GET | Method::HEAD),
         }
@@ -77,9 +94,14 @@ impl Route {
         match self {
             Route::Events => "POST",
             Route::Api => "GET,HEAD,POST",
-            Route::Account => "GET,POST,OPTIONS,HEAD",
+            Route::Account | Route::Realtime(_) => "GET,POST,OPTIONS,HEAD",
             _ => "GET,HEAD",
         }
+    }
+
+    /// Whether the route is one of the Realtime API's, with its manners.
+    pub(super) fn is_realtime(&self) -> bool {
+        matches!(self, Route::Realtime(_) | Route::Positions(_))
     }
 
     /// Whether the route is one of EventGate's, with its headers and manners.

@@ -112,10 +112,7 @@ async fn subscribe(app: &App, call: &Call, segment: &str) -> Result<Response<Bod
     if let Some(revoked) = app.revoked(call, wanted) {
         session.end_when(revoked);
     }
-    let body = Counted {
-        session,
-        _place: place,
-    };
+    let body = Counted::new(session, vec![place]);
     let mut response = Response::new(Body::Stream(Box::pin(body)));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
@@ -202,7 +199,7 @@ impl App {
     }
 }
 
-fn topics(app: &App, stream: &Stream) -> Vec<TopicRequest> {
+pub(super) fn topics(app: &App, stream: &Stream) -> Vec<TopicRequest> {
     let topic = |name: &String| {
         let name = TopicName::new(name)
             .inspect_err(|error| tracing::warn!(stream = stream.name, topic = name, %error, "a topic's name is refused"))
@@ -254,7 +251,7 @@ fn selection(
 }
 
 /// Pages whose user fields are hidden: those of the configuration and those of the streams.
-fn redaction(app: &App, streams: &[Arc<Stream>]) -> Option<Arc<Redaction>> {
+pub(super) fn redaction(app: &App, streams: &[Arc<Stream>]) -> Option<Arc<Redaction>> {
     let mut pages: Vec<(String, Vec<String>)> = app
         .config
         .streams
@@ -320,10 +317,19 @@ fn stream_error(app: &App, error: &StreamError) -> Response<Body> {
     response
 }
 
-/// A session that holds its client's place until it is dropped.
-struct Counted {
+/// A session that holds its client's places until it is dropped.
+pub(super) struct Counted {
     session: SessionBody,
-    _place: Place,
+    _places: Vec<Place>,
+}
+
+impl Counted {
+    pub(super) fn new(session: SessionBody, places: Vec<Place>) -> Self {
+        Self {
+            session,
+            _places: places,
+        }
+    }
 }
 
 impl http_body::Body for Counted {

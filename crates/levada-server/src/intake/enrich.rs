@@ -40,6 +40,10 @@ pub(super) fn additions<'a>(
     if fields.meta_dt && lacks("dt") {
         additions.add(event, &["meta", "dt"], now(request));
     }
+    // An article without an event object gets one: delivery writes the position there.
+    if fields.event_date_published && event.at_path(["event", "date_published"]).is_none() {
+        additions.add(event, &["event", "date_published"], now(request));
+    }
     let legacy = schema
         .title()
         .is_some_and(|title| title.starts_with(LEGACY_TITLE));

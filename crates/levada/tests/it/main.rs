@@ -22,6 +22,8 @@ mod postgres;
 #[cfg(test)]
 mod real_data;
 #[cfg(test)]
+mod realtime_resume;
+#[cfg(test)]
 mod realtime_tail;
 #[cfg(test)]
 mod scenario;

@@ -1,0 +1,306 @@
+//! The Realtime API: `GET|POST /v2/articles` and, for every declared stream, `/v2/streams/{stream}`
+//! (contract realtime §1). `articles` is a stream like any other.
+//!
+//! Everything that can be refused is refused before the first byte, in the order of the contract (§1.4).
+
+use std::sync::Arc;
+
+use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE};
+use http::{HeaderValue, Response, StatusCode, Version};
+use levada_catalog::{SpliceKind, Stream};
+use levada_event::project::Projection;
+use levada_event::select::{Selection, SelectionSpec, Separators};
+use levada_event::splice::Dialect;
+use levada_event::{Start, Timestamp, filter::Filter};
+use levada_wire::ErrorCode;
+use levada_wire::cursor::{self, PartitionElement};
+use levada_wire::paths::{GAP, LAST_EVENT_ID};
+use levada_wire::{Element, paths};
+
+use super::access::Wanted;
+use super::clients::Place;
+use super::respond::Body;
+use super::stream::{Counted, redaction, topics};
+use super::{App, Call};
+use crate::delivery::{Api, From, OpenError, Request, TopicRequest};
+
+mod bind;
+mod fields;
+mod negotiate;
+mod parts;
+mod positions;
+
+use bind::Params;
+use fields::Fields;
+pub(super) use positions::positions;
+
+/// The stream behind `/v2/articles`.
+pub(super) const ARTICLES: &str = "articles";
+
+/// A refusal: its status and the client's message.
+pub(super) struct Refusal(StatusCode, String);
+
+impl Refusal {
+    fn unprocessable(message: impl Into<String>) -> Self {
+        Self(StatusCode::UNPROCESSABLE_ENTITY, message.into())
+    }
+}
+
+pub(super) async fn get(app: &App, mut call: Call, name: &str) -> Response<Body> {
+    let method = call.request.method().clone();
+    let response = match subscribe(app, &mut call, name).await {
+        Ok(response) => response,
+        Err(refusal) => *refusal,
+    };
+    App::headless(&method, response)
+}
+
+async fn subscribe(app: &App, call: &mut Call, name: &str) -> Result<Response<Body>, Box<Response<Body>>> {
+    let refused = |Refusal(status, message)| Box::new(app.message(status, &message, ""));
+    let stream = find(app, name).map_err(refused)?;
+    let wanted = vec![Wanted::read(path_of(name), stream.name.clone())];
+    app.require(call, &wanted)?;
+    let places = enter(app, call)?;
+    let params = bind::read(call).await.map_err(refused)?;
+    let selection = selection(app, &stream, &params).await.map_err(refused)?;
+    let (partitions, from) = start(app, call, &stream, &params).map_err(refused)?;
+    let (format, content_type) = negotiate::format(call.request.headers());
+    let topics: Vec<TopicRequest> = topics(app, &stream)
+        .into_iter()
+        .map(|topic| TopicRequest {
+            partitions: partitions.clone(),
+            ..topic
+        })
+        .collect();
+    let from = match (topics.as_slice(), from) {
+        (all, Origin::Numbers(elements, rest)) => From::Each {
+            elements: all.iter().flat_map(|topic| named(topic, &elements)).collect(),
+            rest,
+        },
+        (_, Origin::Cursor(elements)) => From::Each {
+            elements,
+            rest: Start::Latest,
+        },
+    };
+    let age = app.config.streams.connection_age_max;
+    let request = Request {
+        topics,
+        from,
+        api: Api::Realtime,
+        format,
+        selection,
+        drop_canaries: true,
+        retry: None,
+        max_age: (!age.is_zero()).then_some(age),
+        rate: None,
+    };
+    let opened = app.delivery.open(request).await.map_err(|error| {
+        let status = match &error {
+            OpenError::TooManyPartitions => StatusCode::UNPROCESSABLE_ENTITY,
+            other => StatusCode::from_u16(other.code().status()).unwrap_or(StatusCode::SERVICE_UNAVAILABLE),
+        };
+        refused(Refusal(status, error.to_string()))
+    })?;
+    let gaps = opened.gap_header();
+    let mut session = opened.body;
+    if let Some(revoked) = app.revoked(call, wanted) {
+        session.end_when(revoked);
+    }
+    let body = Body::Stream(Box::pin(Counted::new(session, places)));
+    let (body, encoding) = negotiate::encode(call.request.headers(), body);
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    if let Some(encoding) = encoding {
+        headers.insert(http::header::CONTENT_ENCODING, HeaderValue::from_static(encoding));
+        headers.insert(
+            http::header::VARY,
+            HeaderValue::from_static("accept, accept-encoding"),
+        );
+    }
+    if call.request.version() < Version::HTTP_2 {
+        headers.insert(CONNECTION, HeaderValue::from_static("keep-alive"));
+    }
+    if let Some(gaps) = gaps.and_then(|text| HeaderValue::try_from(text).ok()) {
+        headers.insert(GAP, gaps);
+    }
+    app.stream_headers(headers);
+    Ok(response)
+}
+
+/// The stream that readers mean by `name`.
+fn find(app: &App, name: &str) -> Result<Arc<Stream>, Refusal> {
+    let snapshot = app.catalog.snapshot();
+    snapshot
+        .resolve(name)
+        .filter(|stream| app.readable(name, stream))
+        .ok_or_else(|| {
+            let message = if name == ARTICLES {
+                "Not Found: no stream named articles is declared; declare one with schema_title levada/article"
+                    .to_owned()
+            } else {
+                format!("Not Found: no stream named {name} is declared for readers")
+            };
+            Refusal(StatusCode::NOT_FOUND, message)
+        })
+}
+
+fn path_of(name: &str) -> String {
+    if name == ARTICLES {
+        paths::ARTICLES.to_owned()
+    } else {
+        format!("{}/{name}", paths::STREAMS)
+    }
+}
+
+/// Places among the open streams: of the account where there is one, else of the address.
+fn enter(app: &App, call: &Call) -> Result<Vec<Place>, Box<Response<Body>>> {
+    if let Some(place) = app.enter_account(call)? {
+        return Ok(vec![place]);
+    }
+    match app.clients.enter(&call.sender(app).to_string()) {
+        Some(place) => Ok(vec![place]),
+        None => {
+            metrics::counter!("levada_streams_refused_total", "reason" => "too_many_connections")
+                .increment(1);
+            let message = "Too many parallel connections from this address; end one and try again";
+            let mut response = app.message(StatusCode::TOO_MANY_REQUESTS, message, "");
+            response
+                .headers_mut()
+                .insert(http::header::RETRY_AFTER, HeaderValue::from_static("1"));
+            Err(Box::new(response))
+        }
+    }
+}
+
+/// Fields and filters, checked against the stream's schema where it has one.
+async fn selection(app: &App, stream: &Arc<Stream>, params: &Params) -> Result<Selection, Refusal> {
+    let schema = match (&stream.schema_uri, &stream.schema_title) {
+        (Some(uri), _) => app.schemas.schema(uri).await.ok(),
+        (None, Some(title)) => app.schemas.latest(title).await.ok(),
+        (None, None) => None,
+    };
+    let dialect = match stream.levada.splice {
+        SpliceKind::Meta => Dialect::Meta,
+        SpliceKind::Event => Dialect::Event,
+    };
+    // A schema that cannot be read hides no events: its fields are then taken as they are named.
+    let known = Fields::new(schema.as_deref(), dialect);
+    let mut paths = Vec::with_capacity(params.fields.len());
+    for field in &params.fields {
+        paths.push(known.select(field).map_err(Refusal::unprocessable)?);
+    }
+    let mut filters = Vec::with_capacity(params.filters.len());
+    for text in &params.filters {
+        let filter = Filter::from_json(text, &|name| known.filter(name));
+        filters.push(filter.map_err(|e| Refusal::unprocessable(e.to_string()))?);
+    }
+    let projection = match paths.is_empty() {
+        true => None,
+        false => Some(Projection::new(paths).map_err(|e| Refusal::unprocessable(e.to_string()))?),
+    };
+    let spec = SelectionSpec {
+        filter: (!filters.is_empty()).then(|| Filter::all(filters)),
+        projection,
+        dialect,
+        separators: Separators::Escaped,
+        redaction: redaction(app, std::slice::from_ref(stream)),
+    };
+    Selection::new(spec).map_err(|e| Refusal::unprocessable(e.to_string()))
+}
+
+/// Where to start, before topics are known.
+enum Origin {
+    Numbers(Vec<(u32, Position)>, Start),
+    Cursor(Vec<Element>),
+}
+
+/// A position in one partition.
+#[derive(Debug, Clone, Copy)]
+enum Position {
+    Offset(i64),
+    Since(Timestamp),
+}
+
+/// The partitions asked for and where they start (§1.3, §1.4).
+fn start(
+    app: &App,
+    call: &Call,
+    stream: &Stream,
+    params: &Params,
+) -> Result<(Option<Vec<u32>>, Origin), Refusal> {
+    params
+        .check_times(call.received)
+        .map_err(Refusal::unprocessable)?;
+    let count = stream.levada.partitions;
+    let partitions = parts::partitions(&params.parts, count).map_err(Refusal::unprocessable)?;
+    if params.since.is_some() && !params.parts.is_empty() {
+        return Err(Refusal::unprocessable(
+            "for parallel consumption, specify either offsets or time-offsets (since_per_partition) parameter",
+        ));
+    }
+    params.check_sizes(count).map_err(Refusal::unprocessable)?;
+    let header = call.request.headers().get(LAST_EVENT_ID);
+    let Some(header) = header.filter(|_| !params.is_positioned()) else {
+        let chosen = |partition: i64| match &partitions {
+            // Beyond the original: without parts, positions are those of all parts.
+            None => (0..i64::from(count)).contains(&partition),
+            Some(some) => some.iter().any(|p| i64::from(*p) == partition),
+        };
+        let rest = params.since.map_or(Start::Latest, Start::Since);
+        // `since` without parts decides for every partition (§1.4).
+        let positions = if params.since.is_some() {
+            Vec::new()
+        } else {
+            params.positions(chosen).map_err(Refusal::unprocessable)?
+        };
+        return Ok((partitions, Origin::Numbers(positions, rest)));
+    };
+    let text = String::from_utf8_lossy(header.as_bytes());
+    let elements = cursor::parse(&text).map_err(|e| Refusal::unprocessable(format!("Last-Event-ID: {e}")))?;
+    let readable: Vec<String> = topics(app, stream)
+        .iter()
+        .map(|t| t.spec.name.as_str().to_owned())
+        .collect();
+    if let Some(foreign) = elements.iter().find(|e| !readable.iter().any(|r| r == e.topic())) {
+        let message = format!(
+            "Last-Event-ID names {}, which is not part of {}; leave the header out or ask for that stream",
+            foreign.topic(),
+            stream.name
+        );
+        return Err(Refusal::unprocessable(message));
+    }
+    Ok((partitions, Origin::Cursor(elements)))
+}
+
+fn named(topic: &TopicRequest, positions: &[(u32, Position)]) -> Vec<Element> {
+    let element = |(partition, position): &(u32, Position)| {
+        let (offset, timestamp) = match position {
+            Position::Offset(offset) => (Some(*offset), None),
+            Position::Since(time) => (None, Some(time.as_millis())),
+        };
+        Element::Partition(PartitionElement {
+            topic: topic.spec.name.as_str().to_owned(),
+            partition: i64::from(*partition),
+            offset,
+            timestamp,
+            at: None,
+        })
+    };
+    positions.iter().map(element).collect()
+}
+
+impl App {
+    /// A wrong method on a route of the Realtime API.
+    pub(super) fn realtime_wrong_method(&self) -> Response<Body> {
+        self.message(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "Method Not Allowed: use GET or POST",
+            ErrorCode::MethodNotAllowed.as_str(),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests;

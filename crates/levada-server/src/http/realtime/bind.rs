@@ -1,0 +1,285 @@
+//! Parameters of a request: URL query, JSON body, form body, as the original binds them (contract
+//! realtime §1.2, §1.3).
+
+use std::collections::BTreeMap;
+
+use http::{HeaderMap, Method};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use levada_event::Timestamp;
+use percent_encoding::percent_decode_str;
+use serde_json::value::RawValue;
+
+use super::{Position, Refusal};
+use crate::http::{Call, body};
+
+/// Largest body: 255 fields and 255 filters of ordinary size fit many times.
+const BODY_BYTES_MAX: usize = 1024 * 1024;
+
+/// Most fields, and most filters (§1.3).
+const LIST_MAX: usize = 255;
+
+/// Longest name of a field, in characters (§1.3).
+const FIELD_CHARS_MAX: usize = 255;
+
+/// What a request asks for.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Params {
+    pub(super) since: Option<Timestamp>,
+    pub(super) fields: Vec<String>,
+    /// Each the JSON text of one filter.
+    pub(super) filters: Vec<String>,
+    pub(super) parts: Vec<i64>,
+    pub(super) offsets: BTreeMap<i64, i64>,
+    pub(super) since_per_partition: BTreeMap<i64, Timestamp>,
+}
+
+/// Reads the parameters and checks their lists; takes the body out of the call.
+pub(super) async fn read(call: &mut Call) -> Result<Params, Refusal> {
+    let mut params = Params::default();
+    let headers = call.request.headers();
+    let media_type = body::media_type(headers);
+    let is_form = media_type == "application/x-www-form-urlencoded";
+    let posted = call.request.method() == Method::POST;
+    // A POST that says what its body is has no other parameters; the query then counts with forms only.
+    if !posted || media_type != "application/json" {
+        let query = call.request.uri().query().unwrap_or_default().to_owned();
+        params.bind_pairs(&query).map_err(Refusal::unprocessable)?;
+    }
+    let headers = headers_of(call);
+    let text = read_body(&headers, call.request.body_mut()).await?;
+    if posted && is_form {
+        params.bind_pairs(&text).map_err(Refusal::unprocessable)?;
+    } else if !text.trim().is_empty() {
+        params.bind_json(&text).map_err(Refusal::unprocessable)?;
+    }
+    params.check_lists().map_err(Refusal::unprocessable)?;
+    Ok(params)
+}
+
+fn headers_of(call: &Call) -> HeaderMap {
+    call.request.headers().clone()
+}
+
+async fn read_body(headers: &HeaderMap, incoming: &mut Incoming) -> Result<String, Refusal> {
+    if body::announced(headers).is_some_and(|bytes| bytes > BODY_BYTES_MAX) {
+        return Err(too_large());
+    }
+    let mut all = Vec::new();
+    while let Some(frame) = incoming.frame().await {
+        let frame = frame.map_err(|e| Refusal::unprocessable(format!("the body ended early: {e}")))?;
+        let Ok(data) = frame.into_data() else { continue };
+        if all.len() + data.len() > BODY_BYTES_MAX {
+            return Err(too_large());
+        }
+        all.extend_from_slice(&data);
+    }
+    String::from_utf8(all).map_err(|_| Refusal::unprocessable("the body is not valid UTF-8"))
+}
+
+fn too_large() -> Refusal {
+    Refusal(
+        http::StatusCode::PAYLOAD_TOO_LARGE,
+        format!("the body has more than {BODY_BYTES_MAX} bytes"),
+    )
+}
+
+impl Params {
+    /// Whether the request says itself where to start.
+    pub(super) fn is_positioned(&self) -> bool {
+        self.since.is_some() || !self.offsets.is_empty() || !self.since_per_partition.is_empty()
+    }
+
+    fn bind_pairs(&mut self, text: &str) -> Result<(), String> {
+        for pair in text.split('&').filter(|pair| !pair.is_empty()) {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let decode = |text: &str| {
+                percent_decode_str(&text.replace('+', " "))
+                    .decode_utf8_lossy()
+                    .into_owned()
+            };
+            let (key, value) = (decode(key), decode(value));
+            match &*key {
+                "since" if value.is_empty() => {}
+                "since" => self.since = time("since", &value)?,
+                "fields" => self.fields.push(value),
+                "filters" => self.filters.push(value),
+                "parts" => {
+                    let part = value.parse();
+                    let part = part.map_err(|_| {
+                        format!("parts={value}: write one integer, and repeat the key for more")
+                    })?;
+                    self.parts.push(part);
+                }
+                "offsets" => self.offsets.extend(offsets(&value)?),
+                "since_per_partition" => self.since_per_partition.extend(times(&value)?),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Binds the first JSON value of `text`; a key that stands there replaces a list or scalar and
+    /// extends a map.
+    fn bind_json(&mut self, text: &str) -> Result<(), String> {
+        let mut values = serde_json::Deserializer::from_str(text).into_iter::<Box<RawValue>>();
+        let value = match values.next() {
+            Some(value) => value.map_err(|e| format!("the body is not JSON: {e}"))?,
+            None => return Ok(()),
+        };
+        if value.get() == "null" {
+            return Ok(());
+        }
+        let object: BTreeMap<String, Box<RawValue>> = serde_json::from_str(value.get())
+            .map_err(|_| "the body must be a JSON object with since, fields, filters, parts, offsets or since_per_partition")?;
+        for (key, value) in object {
+            let value = value.get();
+            if value == "null" {
+                continue;
+            }
+            let typed = |what: &str| format!("{key} must be {what}");
+            match &*key.to_ascii_lowercase() {
+                "since" => {
+                    let text: String = serde_json::from_str(value)
+                        .map_err(|_| "Time.UnmarshalJSON: input is not a JSON string".to_owned())?;
+                    self.since = time("since", &text)?;
+                }
+                "fields" => {
+                    self.fields = serde_json::from_str(value).map_err(|_| typed("a list of strings"))?;
+                }
+                "filters" => {
+                    let list: Vec<Box<RawValue>> =
+                        serde_json::from_str(value).map_err(|_| typed("a list of filters"))?;
+                    self.filters = list.iter().map(|filter| filter.get().to_owned()).collect();
+                }
+                "parts" => {
+                    self.parts = serde_json::from_str(value).map_err(|_| typed("a list of integers"))?;
+                }
+                "offsets" => self.offsets.extend(offsets(value)?),
+                "since_per_partition" => self.since_per_partition.extend(times(value)?),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn check_lists(&self) -> Result<(), String> {
+        for (name, length) in [("Fields", self.fields.len()), ("Filters", self.filters.len())] {
+            if length > LIST_MAX {
+                return Err(format!(
+                    "Key: 'Model.{name}' Error:Field validation for '{name}' failed on the 'max' tag"
+                ));
+            }
+        }
+        for (index, field) in self.fields.iter().enumerate() {
+            let tag = match field.chars().count() {
+                0 => "min",
+                1..=FIELD_CHARS_MAX => continue,
+                _ => "max",
+            };
+            return Err(format!(
+                "Key: 'Model.Fields[{index}]' Error:Field validation for 'Fields[{index}]' failed on the '{tag}' tag"
+            ));
+        }
+        Ok(())
+    }
+
+    /// No start may lie in the future, not even of a partition that is not read.
+    pub(super) fn check_times(&self, now: Timestamp) -> Result<(), String> {
+        if let Some(since) = self.since.filter(|since| *since > now) {
+            return Err(format!("since time {since} cannot be in the future"));
+        }
+        match self.since_per_partition.iter().find(|(_, time)| **time > now) {
+            Some((partition, time)) => Err(format!(
+                "since_per_partition for partition {partition} has future time {time}"
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// At most one position per partition, counted before irrelevant ones are dropped.
+    pub(super) fn check_sizes(&self, partitions: u32) -> Result<(), String> {
+        let lengths = [
+            ("offsets", self.offsets.len()),
+            ("since_per_partition", self.since_per_partition.len()),
+        ];
+        match lengths.iter().find(|(_, length)| *length > partitions as usize) {
+            Some((name, length)) => Err(format!(
+                "the query param {name} has length {length}, max allowed length {partitions}"
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// The positions in partitions that are read.
+    pub(super) fn positions(&self, chosen: impl Fn(i64) -> bool) -> Result<Vec<(u32, Position)>, String> {
+        let mut positions = Vec::new();
+        let partition = |number: &i64| u32::try_from(*number).ok().filter(|_| chosen(*number));
+        for (number, offset) in &self.offsets {
+            let Some(place) = partition(number) else { continue };
+            if self.since_per_partition.contains_key(number) {
+                return Err("for a specific partion, specify either offset or time-offset (since_per_partition), not both".into());
+            }
+            positions.push((place, Position::Offset(*offset)));
+        }
+        for (number, time) in &self.since_per_partition {
+            if let Some(place) = partition(number) {
+                positions.push((place, Position::Since(*time)));
+            }
+        }
+        Ok(positions)
+    }
+}
+
+fn map<V: serde::de::DeserializeOwned>(
+    name: &str,
+    text: &str,
+    values: &str,
+) -> Result<BTreeMap<i64, V>, String> {
+    if text == "null" {
+        return Ok(BTreeMap::new());
+    }
+    serde_json::from_str(text)
+        .map_err(|e| format!("{name} must be a JSON object from partition to {values}: {e}"))
+}
+
+fn offsets(text: &str) -> Result<BTreeMap<i64, i64>, String> {
+    let all: BTreeMap<i64, Option<i64>> = map("offsets", text, "offset")?;
+    Ok(all
+        .into_iter()
+        .map(|(p, offset)| (p, offset.unwrap_or(0)))
+        .collect())
+}
+
+fn times(text: &str) -> Result<BTreeMap<i64, Timestamp>, String> {
+    let all: BTreeMap<i64, String> = map("since_per_partition", text, "time")?;
+    let mut times = BTreeMap::new();
+    for (partition, text) in all {
+        if let Some(time) = time("since_per_partition", &text)? {
+            times.insert(partition, time);
+        }
+    }
+    Ok(times)
+}
+
+/// RFC 3339; beyond the original a time without a zone is UTC, and a `+` that became a space on its
+/// way through a URL is understood. The zero time of Go means "not set".
+fn time(name: &str, text: &str) -> Result<Option<Timestamp>, String> {
+    let fixed = match text.rsplit_once(' ') {
+        Some((time, zone)) if time.contains('T') => format!("{time}+{zone}"),
+        _ => text.to_owned(),
+    };
+    let spelled = fixed.as_bytes();
+    let well_formed = spelled.len() >= 19 && spelled[10] == b'T' && !fixed.ends_with('z');
+    let time = well_formed.then(|| Timestamp::parse_iso(&fixed)).flatten();
+    match time {
+        Some(_) if fixed == "0001-01-01T00:00:00Z" => Ok(None),
+        Some(time) => Ok(Some(time)),
+        None => Err(format!(
+            "{name} {text:?} is not a time: write RFC 3339, as in 2026-01-31T23:59:59Z"
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests;

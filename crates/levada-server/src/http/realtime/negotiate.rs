@@ -1,0 +1,147 @@
+//! What a response looks like: SSE or NDJSON by `Accept` (contract realtime §1.8), compressed by
+//! `Accept-Encoding` with everything flushed that is handed out, so that no event waits in a compressor.
+
+use std::io::Write;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use http::HeaderMap;
+use http::header::{ACCEPT, ACCEPT_ENCODING};
+use http_body::Frame;
+
+use crate::delivery::Format;
+use crate::http::respond::{Body, StreamCut};
+
+const SSE: &str = "text/event-stream; charset=utf-8";
+const NDJSON: &str = "application/x-ndjson; charset=utf-8";
+
+/// Level of both codecs: the cheapest of zstd and a middle one of gzip cost about the same.
+const GZIP_LEVEL: u32 = 1;
+const ZSTD_LEVEL: i32 = 1;
+
+/// The first entry of `Accept` that can be served; SSE without one.
+pub(super) fn format(headers: &HeaderMap) -> (Format, &'static str) {
+    let accept = headers
+        .get_all(ACCEPT)
+        .iter()
+        .map(|value| String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase())
+        .collect::<Vec<_>>()
+        .join(",");
+    for entry in accept.split(',') {
+        match entry.split(';').next().unwrap_or_default().trim() {
+            "text/event-stream" | "*/*" | "text/*" => return (Format::Sse, SSE),
+            "application/x-ndjson" | "application/ndjson" | "application/*" | "application/json" => {
+                return (Format::Ndjson, NDJSON);
+            }
+            _ => {}
+        }
+    }
+    (Format::Sse, SSE)
+}
+
+/// Compresses the body where the client says that it can read that.
+pub(super) fn encode(headers: &HeaderMap, body: Body) -> (Body, Option<&'static str>) {
+    let accepted = headers
+        .get_all(ACCEPT_ENCODING)
+        .iter()
+        .map(|value| String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase())
+        .collect::<Vec<_>>()
+        .join(",");
+    let takes = |name: &str| {
+        accepted.split(',').any(|entry| {
+            let mut words = entry.split(';').map(str::trim);
+            words.next() == Some(name)
+                && !words.any(|word| matches!(word, "q=0" | "q=0.0" | "q=0.00" | "q=0.000"))
+        })
+    };
+    if takes("zstd")
+        && let Ok(encoder) = zstd::stream::write::Encoder::new(Vec::new(), ZSTD_LEVEL)
+    {
+        let body = Compressed {
+            body,
+            codec: Some(Codec::Zstd(encoder)),
+        };
+        return (Body::Stream(Box::pin(body)), Some("zstd"));
+    }
+    if takes("gzip") {
+        let codec = Codec::Gzip(GzEncoder::new(Vec::new(), Compression::new(GZIP_LEVEL)));
+        let body = Compressed {
+            body,
+            codec: Some(codec),
+        };
+        return (Body::Stream(Box::pin(body)), Some("gzip"));
+    }
+    (body, None)
+}
+
+enum Codec {
+    Gzip(GzEncoder<Vec<u8>>),
+    Zstd(zstd::stream::write::Encoder<'static, Vec<u8>>),
+}
+
+impl Codec {
+    /// Compresses `data` and everything before it to its end.
+    fn flushed(&mut self, data: &[u8]) -> std::io::Result<Bytes> {
+        let out = match self {
+            Codec::Gzip(encoder) => {
+                encoder.write_all(data)?;
+                encoder.flush()?;
+                encoder.get_mut()
+            }
+            Codec::Zstd(encoder) => {
+                encoder.write_all(data)?;
+                encoder.flush()?;
+                encoder.get_mut()
+            }
+        };
+        Ok(std::mem::take(out).into())
+    }
+
+    fn finish(self) -> std::io::Result<Bytes> {
+        match self {
+            Codec::Gzip(encoder) => encoder.finish().map(Bytes::from),
+            Codec::Zstd(encoder) => encoder.finish().map(Bytes::from),
+        }
+    }
+}
+
+/// A body whose chunks are compressed one by one. An abnormal end stays one.
+struct Compressed {
+    body: Body,
+    /// `None` after the end.
+    codec: Option<Codec>,
+}
+
+impl http_body::Body for Compressed {
+    type Data = Bytes;
+    type Error = StreamCut;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, StreamCut>>> {
+        let this = self.get_mut();
+        let Some(codec) = &mut this.codec else {
+            return Poll::Ready(None);
+        };
+        match std::task::ready!(Pin::new(&mut this.body).poll_frame(cx)) {
+            Some(Ok(frame)) => {
+                let data = frame.into_data().unwrap_or_default();
+                let data = codec.flushed(&data).map_err(|_| StreamCut)?;
+                Poll::Ready(Some(Ok(Frame::data(data))))
+            }
+            Some(Err(cut)) => Poll::Ready(Some(Err(cut))),
+            None => {
+                let last = this.codec.take().map(Codec::finish);
+                match last {
+                    Some(Ok(bytes)) if !bytes.is_empty() => Poll::Ready(Some(Ok(Frame::data(bytes)))),
+                    Some(Err(_)) => Poll::Ready(Some(Err(StreamCut))),
+                    _ => Poll::Ready(None),
+                }
+            }
+        }
+    }
+}

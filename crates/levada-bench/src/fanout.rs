@@ -17,6 +17,7 @@ const SUBSCRIBERS: usize = 1000;
 /// Of how many subscribers one measures latency; the others only count, to spare the client's CPU.
 const SAMPLED: usize = 20;
 const SECONDS: u64 = 8;
+const STREAM: &str = "/v2/stream/bench.page_change";
 
 /// 1,000 subscribers: 50 events a second one by one, then in tens.
 pub async fn run(table: &mut Table) -> Result<()> {
@@ -24,7 +25,7 @@ pub async fn run(table: &mut Table) -> Result<()> {
     configure(folder.path(), "fsync")?;
     let server = Server::start(folder.path())?;
     let seen = Arc::new(Seen::default());
-    let _subscribers = subscribe(&server, &seen).await?;
+    let _subscribers = subscribe(&server, &seen, STREAM, SUBSCRIBERS).await?;
     for (group, goal) in [(1_u64, "≤ 9 µs, p99 < 10 ms"), (10, "≤ 1.5 µs")] {
         // Posts alone cost CPU too: measured first, then taken off.
         let rate = 50;
@@ -69,7 +70,7 @@ pub async fn idle(table: &mut Table) -> Result<()> {
     let mut connection = Connection::open(server.address).await?;
     connection.exchange(&post(&batch(0, 1))).await?;
     let before = server.resident()?;
-    let _subscribers = subscribe(&server, &seen).await?;
+    let _subscribers = subscribe(&server, &seen, STREAM, SUBSCRIBERS).await?;
     let each = (server.resident()? - before) as f64 / SUBSCRIBERS as f64 / 1024.0;
     table.row(
         "memory per idle subscriber",
@@ -80,9 +81,10 @@ pub async fn idle(table: &mut Table) -> Result<()> {
     Ok(())
 }
 
+/// What subscribers saw.
 #[derive(Default)]
-struct Seen {
-    events: AtomicU64,
+pub(crate) struct Seen {
+    pub(crate) events: AtomicU64,
     latencies: std::sync::Mutex<Vec<f64>>,
 }
 
@@ -92,7 +94,8 @@ impl Seen {
         self.take_latencies();
     }
 
-    fn take_latencies(&self) -> Vec<f64> {
+    /// Milliseconds from posting to arrival, of the sampled subscribers.
+    pub(crate) fn take_latencies(&self) -> Vec<f64> {
         self.latencies
             .lock()
             .map(|mut all| std::mem::take(&mut *all))
@@ -100,7 +103,7 @@ impl Seen {
     }
 }
 
-fn now_micros() -> u128 {
+pub(crate) fn now_micros() -> u128 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |d| d.as_micros())
@@ -114,11 +117,17 @@ fn batch(first: u64, count: u64) -> Vec<u8> {
     format!("[{}]", events.join(",")).into_bytes()
 }
 
-async fn subscribe(server: &Server, seen: &Arc<Seen>) -> Result<Vec<JoinHandle<()>>> {
-    let mut tasks = Vec::with_capacity(SUBSCRIBERS);
+/// Opens `count` subscriptions of `path`, of which a few note the age of events.
+pub(crate) async fn subscribe(
+    server: &Server,
+    seen: &Arc<Seen>,
+    path: &str,
+    count: usize,
+) -> Result<Vec<JoinHandle<()>>> {
+    let mut tasks = Vec::with_capacity(count);
     let ready = Arc::new(AtomicU64::new(0));
-    for number in 0..SUBSCRIBERS {
-        let mut socket = Connection::get(server.address, "/v2/stream/bench.page_change", "").await?;
+    for number in 0..count {
+        let mut socket = Connection::get(server.address, path, "").await?;
         let (seen, ready) = (seen.clone(), ready.clone());
         tasks.push(tokio::spawn(async move {
             let mut buffer = vec![0; 16 * 1024];
@@ -132,20 +141,20 @@ async fn subscribe(server: &Server, seen: &Arc<Seen>) -> Result<Vec<JoinHandle<(
                     greeted = true;
                     ready.fetch_add(1, Ordering::Relaxed);
                 }
-                let mut count = 0;
+                let mut found = 0;
                 for at in finder.find_iter(&buffer[..filled]) {
-                    count += 1;
-                    if number % (SUBSCRIBERS / SAMPLED) == 0 {
+                    found += 1;
+                    if number % (count / SAMPLED) == 0 {
                         note_latency(&seen, &buffer[at..filled]);
                     }
                 }
-                seen.events.fetch_add(count, Ordering::Relaxed);
+                seen.events.fetch_add(found, Ordering::Relaxed);
                 kept = filled.min(6);
                 buffer.copy_within(filled - kept..filled, 0);
             }
         }));
     }
-    while ready.load(Ordering::Relaxed) < SUBSCRIBERS as u64 {
+    while ready.load(Ordering::Relaxed) < count as u64 {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     Ok(tasks)

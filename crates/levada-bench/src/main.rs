@@ -7,6 +7,7 @@ mod connection;
 mod events;
 mod fanout;
 mod intake;
+mod realtime;
 mod replay;
 mod restart;
 mod server;
@@ -15,13 +16,16 @@ mod table;
 use table::Table;
 
 /// The benchmarks by name, in the order in which they run.
-const NAMES: [&str; 7] = [
+const NAMES: [&str; 10] = [
     "intake-batch",
     "intake-single",
     "replay-1k",
     "replay-20k",
     "fanout",
     "idle",
+    "realtime-20k",
+    "realtime-1k",
+    "realtime-live",
     "restart",
 ];
 
@@ -57,6 +61,15 @@ fn main() -> Result<()> {
         }
         if wanted("idle") {
             fanout::idle(&mut table).await?;
+        }
+        if wanted("realtime-20k") {
+            realtime::catch_up(&mut table, 20 * 1024, 5 << 30).await?;
+        }
+        if wanted("realtime-1k") {
+            realtime::catch_up(&mut table, 1024, 1 << 30).await?;
+        }
+        if wanted("realtime-live") {
+            realtime::live(&mut table).await?;
         }
         if wanted("restart") {
             restart::run(&mut table).await?;

@@ -4,14 +4,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use levada_catalog::{NoFetch, SchemaConfig, SchemaRepository, authorise, canary_event, check, demo};
+use levada_catalog::{
+    NoFetch, SchemaConfig, SchemaRepository, authorise, builtin, canary_event, check, demo,
+};
 use levada_event::json::Document;
 use serde_json::json;
 
 use crate::shared::snapshot;
 
 fn schemas() -> SchemaRepository {
-    SchemaRepository::new(SchemaConfig::default(), Arc::new(NoFetch)).with_embedded(demo::SCHEMAS)
+    SchemaRepository::new(SchemaConfig::default(), Arc::new(NoFetch))
+        .with_embedded(demo::SCHEMAS)
+        .with_embedded(builtin::SCHEMAS)
 }
 
 fn files(dir: &Path, found: &mut Vec<PathBuf>) {
@@ -51,14 +55,14 @@ async fn nothing_can_be_said_against_it() {
             report.titles,
             report.titles_found
         ),
-        (7, 1, 7, 7)
+        (8, 1, 8, 8)
     );
 }
 
 #[tokio::test]
 async fn examples_are_valid_and_allowed_where_they_say() {
     let (streams, schemas) = (snapshot(demo::source(), None, &[]).await, schemas());
-    for (path, _) in demo::SCHEMAS {
+    for (path, _) in demo::SCHEMAS.iter().chain(builtin::SCHEMAS) {
         let schema = schemas.schema(path).await.unwrap();
         assert_eq!(format!("{}.yaml", schema.id().unwrap()), format!("/{path}"));
         for example in schema.examples() {

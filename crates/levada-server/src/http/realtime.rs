@@ -107,7 +107,7 @@ async fn subscribe(app: &App, call: &mut Call, name: &str) -> Result<Response<Bo
         session.end_when(revoked);
     }
     let body = Body::Stream(Box::pin(Counted::new(session, places)));
-    let (body, encoding) = negotiate::encode(call.request.headers(), body);
+    let (body, encoding) = negotiate::encode(call.request.headers(), format, body);
     let mut response = Response::new(body);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));

@@ -43,7 +43,7 @@ pub(super) fn format(headers: &HeaderMap) -> (Format, &'static str) {
 }
 
 /// Compresses the body where the client says that it can read that.
-pub(super) fn encode(headers: &HeaderMap, body: Body) -> (Body, Option<&'static str>) {
+pub(super) fn encode(headers: &HeaderMap, format: Format, body: Body) -> (Body, Option<&'static str>) {
     let accepted = headers
         .get_all(ACCEPT_ENCODING)
         .iter()
@@ -60,18 +60,12 @@ pub(super) fn encode(headers: &HeaderMap, body: Body) -> (Body, Option<&'static 
     if takes("zstd")
         && let Ok(encoder) = zstd::stream::write::Encoder::new(Vec::new(), ZSTD_LEVEL)
     {
-        let body = Compressed {
-            body,
-            codec: Some(Codec::Zstd(encoder)),
-        };
+        let body = Compressed::new(body, format, Codec::Zstd(encoder));
         return (Body::Stream(Box::pin(body)), Some("zstd"));
     }
     if takes("gzip") {
         let codec = Codec::Gzip(GzEncoder::new(Vec::new(), Compression::new(GZIP_LEVEL)));
-        let body = Compressed {
-            body,
-            codec: Some(codec),
-        };
+        let body = Compressed::new(body, format, codec);
         return (Body::Stream(Box::pin(body)), Some("gzip"));
     }
     (body, None)
@@ -100,6 +94,17 @@ impl Codec {
         Ok(std::mem::take(out).into())
     }
 
+    /// A sign of life that decodes to nothing: an empty block that is not the last one. Everything
+    /// before it must be flushed, so that it stands at the border of a byte and of a block.
+    fn empty(&self) -> &'static [u8] {
+        match self {
+            // RFC 1951 §3.2.4: a stored block of length 0.
+            Codec::Gzip(_) => &[0, 0, 0, 0xff, 0xff],
+            // RFC 8878 §3.1.1.2: a raw block of size 0.
+            Codec::Zstd(_) => &[0, 0, 0],
+        }
+    }
+
     fn finish(self) -> std::io::Result<Bytes> {
         match self {
             Codec::Gzip(encoder) => encoder.finish().map(Bytes::from),
@@ -109,10 +114,50 @@ impl Codec {
 }
 
 /// A body whose chunks are compressed one by one. An abnormal end stays one.
+///
+/// Heartbeats of NDJSON become empty blocks: a space that no line follows is an error to clients that
+/// read by lines (contract client-rules), and no server knows whether one will follow.
 struct Compressed {
     body: Body,
     /// `None` after the end.
     codec: Option<Codec>,
+    /// Whether a chunk of spaces would be a heartbeat: in NDJSON, between lines.
+    between_lines: bool,
+    format: Format,
+    /// Whether the codec has written its header.
+    begun: bool,
+}
+
+impl Compressed {
+    fn new(body: Body, format: Format, codec: Codec) -> Self {
+        Self {
+            body,
+            codec: Some(codec),
+            between_lines: format == Format::Ndjson,
+            format,
+            begun: false,
+        }
+    }
+
+    fn chunk(&mut self, data: &[u8]) -> std::io::Result<Bytes> {
+        let Some(codec) = &mut self.codec else {
+            return Ok(Bytes::new());
+        };
+        let is_beat = self.between_lines && !data.is_empty() && data.iter().all(|byte| *byte == b' ');
+        if is_beat && self.begun {
+            return Ok(Bytes::from_static(codec.empty()));
+        }
+        let mut out = codec.flushed(if is_beat { &[] } else { data })?;
+        if out.is_empty() && is_beat {
+            // zstd begins no frame without content. Its first heartbeat stays a space.
+            out = codec.flushed(data)?;
+        }
+        self.begun |= !out.is_empty();
+        if let (Format::Ndjson, false, Some(last)) = (self.format, is_beat, data.last()) {
+            self.between_lines = *last == b'\n';
+        }
+        Ok(out)
+    }
 }
 
 impl http_body::Body for Compressed {
@@ -124,13 +169,13 @@ impl http_body::Body for Compressed {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, StreamCut>>> {
         let this = self.get_mut();
-        let Some(codec) = &mut this.codec else {
+        if this.codec.is_none() {
             return Poll::Ready(None);
-        };
+        }
         match std::task::ready!(Pin::new(&mut this.body).poll_frame(cx)) {
             Some(Ok(frame)) => {
                 let data = frame.into_data().unwrap_or_default();
-                let data = codec.flushed(&data).map_err(|_| StreamCut)?;
+                let data = this.chunk(&data).map_err(|_| StreamCut)?;
                 Poll::Ready(Some(Ok(Frame::data(data))))
             }
             Some(Err(cut)) => Poll::Ready(Some(Err(cut))),
@@ -145,3 +190,6 @@ impl http_body::Body for Compressed {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -132,7 +132,8 @@ pub(super) fn stop(entries: &[Entry], start: u64, want: u64, len: u64) -> u64 {
 /// The last entry before which no record has a timestamp at or after `at`.
 pub(super) fn before_time(entries: &[Entry], at: Timestamp) -> Option<Entry> {
     let reached = entries.partition_point(|entry| entry.max < at);
-    entries.get(reached.checked_sub(1)?).copied()
+    // Before the earliest time there is, all is still to come, from the start on.
+    entries.get(reached.saturating_sub(1)).copied()
 }
 
 #[cfg(test)]

@@ -42,7 +42,7 @@ pub struct IntakeOptions {
     pub event_bytes_max: usize,
     /// Most events in one request.
     pub batch_events_max: usize,
-    /// How long storage may take.
+    /// How long a request may take: its body, the schemas it needs, and storage each at most so long.
     pub deadline: Duration,
     /// Retention of streams that declare none.
     pub retention: Retention,
@@ -64,6 +64,8 @@ pub struct RequestContext {
     pub stream: Option<String>,
     /// When the request came.
     pub received: Timestamp,
+    /// Until when schemas that are not at hand are waited for, all of them together.
+    pub due: tokio::time::Instant,
     /// Whether whoever sent the request may publish to the stream of this name; `None` where
     /// nobody is asked.
     pub may_write: Option<MayWrite>,

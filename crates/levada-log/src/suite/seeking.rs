@@ -30,7 +30,15 @@ pub(super) async fn a_time_finds_the_first_record_at_or_after_it(subject: &mut d
             .expect("taken");
     }
     let all = read_all(&log, &to).await;
-    for (at, index) in [(i64::MIN, 0), (0, 0), (1000, 0), (1001, 1), (2000, 1), (2001, 3), (3000, 3)] {
+    for (at, index) in [
+        (i64::MIN, 0),
+        (0, 0),
+        (1000, 0),
+        (1001, 1),
+        (2000, 1),
+        (2001, 3),
+        (3000, 3),
+    ] {
         assert_eq!(seek(&*log, &to, at).await, Some(all[index].0), "at {at}");
     }
     assert_eq!(seek(&*log, &to, 3001).await, None);

@@ -164,7 +164,7 @@ pub const KEYS: &[Key] = &[
     key(
         "intake.deadline",
         "\"30s\"",
-        "How long a request may wait for storage before it is answered 503.",
+        "How long a request may wait for schemas that are not at hand, and then for storage, before it is answered 503.",
     ),
     key(
         "intake.schema_uri_query_param",

@@ -77,7 +77,7 @@ pub(super) async fn post(app: &App, call: Call) -> Response<Body> {
     if text.is_empty() {
         return empty_body(app);
     }
-    let mut context = context(headers, peer, received);
+    let mut context = context(headers, peer, received, deadline);
     context.may_write = may_write;
     context.schema_uri = query_value(&query, &app.config.intake.schema_uri_query_param);
     context.stream = query_value(&query, &app.config.intake.stream_query_param);
@@ -139,7 +139,8 @@ pub(super) async fn test(app: &App, call: Call) -> Response<Body> {
     let text = Bytes::from(format!("[{}]", events.join(",")));
     let may_write = call.may_write();
     let (parts, _) = call.request.into_parts();
-    let mut context = context(parts.headers.clone(), call.peer, call.received);
+    let deadline = app.config.intake.deadline;
+    let mut context = context(parts.headers.clone(), call.peer, call.received, deadline);
     context.may_write = may_write;
     let request = http::Request::from_parts(parts, ());
     if hasty {
@@ -224,7 +225,7 @@ fn fault(app: &App, call: &Call, code: ErrorCode, title: &str, detail: &str) -> 
     )
 }
 
-fn context(headers: HeaderMap, peer: SocketAddr, received: Timestamp) -> RequestContext {
+fn context(headers: HeaderMap, peer: SocketAddr, received: Timestamp, deadline: Duration) -> RequestContext {
     let lookup = move |name: &str| {
         headers
             .get(name)
@@ -245,6 +246,7 @@ fn context(headers: HeaderMap, peer: SocketAddr, received: Timestamp) -> Request
         schema_uri: None,
         stream: None,
         received,
+        due: tokio::time::Instant::now() + deadline,
         may_write: None,
     }
 }

@@ -133,11 +133,15 @@ impl Intake {
         };
         let schema = match self.schemas.cached(&uri) {
             Some(schema) => schema,
-            None => self
-                .schemas
-                .schema(&uri)
-                .await
-                .map_err(|e| schema_refusal(&e, event.raw()))?,
+            None => match tokio::time::timeout_at(request.due, self.schemas.schema(&uri)).await {
+                Ok(loaded) => loaded.map_err(|e| schema_refusal(&e, event.raw()))?,
+                Err(_) => {
+                    let message = format!(
+                        "Failed loading schema at {uri}: it was not there within the request's deadline; try again"
+                    );
+                    return Err(refuse(ErrorCode::SchemaUnavailable, &message));
+                }
+            },
         };
         let named = event
             .get("meta")

@@ -11,6 +11,8 @@ mod client;
 #[cfg(test)]
 mod curl;
 #[cfg(test)]
+mod deadline;
+#[cfg(test)]
 mod export;
 #[cfg(test)]
 mod kill;

@@ -6,20 +6,18 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use tokio::io::AsyncReadExt;
 
 use crate::connection::{Connection, post};
 use crate::events;
 use crate::fanout::{Seen, now_micros, subscribe};
 use crate::intake::fill;
+use crate::replay::{QUIET, read_all};
 use crate::server::{Server, configure, folder};
 use crate::table::{Table, median, percentile};
 
 const PATH: &str = "/v2/streams/bench.page_change";
 const NDJSON: &str = "accept: application/x-ndjson\r\n";
 
-/// No byte for this long means that all was read. Heartbeats are rarer.
-const QUIET: Duration = Duration::from_millis(1500);
 const ROUNDS: usize = 3;
 
 /// `fields=[dt, wiki_id, meta.*]` and a filter that keeps half of what [`fill`] makes.
@@ -49,21 +47,22 @@ pub async fn catch_up(table: &mut Table, bytes: usize, total: u64) -> Result<()>
     let (mut plain, mut filtered, mut ten, mut cpu) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let since = format!("{PATH}?since=1970-01-01T00:00:00Z");
-        let (received, seconds) = read(&server, since.clone()).await?;
+        let (received, seconds) = read_all(&server, NDJSON, &since).await?;
         ensure!(
             received as f64 / 1e9 > stored,
             "{received} bytes came, fewer than were stored"
         );
         plain.push(stored / seconds);
         let spent = server.cpu()?;
-        let (received, seconds) = read(&server, since + &half(bytes)).await?;
+        let (received, seconds) = read_all(&server, NDJSON, &(since + &half(bytes))).await?;
         ensure!(received > 0, "nothing passed the filter");
         filtered.push(stored / seconds);
         cpu.push(stored / (server.cpu()? - spent).as_secs_f64());
         let begin = Instant::now();
-        let parts: Vec<_> = (0..10).map(|part| read(&server, part_of(part))).collect();
+        let parts: Vec<String> = (0..10).map(part_of).collect();
+        let readers = parts.iter().map(|part| read_all(&server, NDJSON, part));
         let mut all = 0;
-        for outcome in futures_util::future::join_all(parts).await {
+        for outcome in futures_util::future::join_all(readers).await {
             all += outcome?.0;
         }
         let seconds = begin.elapsed().saturating_sub(QUIET).as_secs_f64();
@@ -147,18 +146,4 @@ pub async fn live(table: &mut Table) -> Result<()> {
 fn part_of(part: u32) -> String {
     let offsets: Vec<String> = (part * 5..part * 5 + 5).map(|p| format!("%22{p}%22:0")).collect();
     format!("{PATH}?parts={part}&offsets=%7B{}%7D", offsets.join(","))
-}
-
-async fn read(server: &Server, path: String) -> Result<(u64, f64)> {
-    let mut socket = Connection::get(server.address, &path, NDJSON).await?;
-    let begin = Instant::now();
-    let mut buffer = vec![0; 512 * 1024];
-    let (mut received, mut last) = (0, begin);
-    while let Ok(read) = tokio::time::timeout(QUIET, socket.read(&mut buffer)).await {
-        let read = read?;
-        ensure!(read > 0, "the server ended the stream");
-        received += read as u64;
-        last = Instant::now();
-    }
-    Ok((received, (last - begin).as_secs_f64()))
 }

@@ -10,9 +10,10 @@ use crate::intake::fill;
 use crate::server::{Server, configure, folder};
 use crate::table::{Table, median};
 
-/// No byte for this long means that the replay is over.
-const QUIET: Duration = Duration::from_millis(700);
+/// No byte for this long means that the replay is over; heartbeats are rarer.
+pub(crate) const QUIET: Duration = Duration::from_millis(700);
 const ROUNDS: usize = 5;
+const PATH: &str = "/v2/stream/bench.page_change?since=1970-01-01T00:00:00Z";
 
 /// Fills `total` bytes of events of `bytes` bytes and reads them back.
 pub async fn run(table: &mut Table, bytes: usize, total: u64) -> Result<()> {
@@ -24,7 +25,7 @@ pub async fn run(table: &mut Table, bytes: usize, total: u64) -> Result<()> {
     let mut costs = Vec::new();
     for _ in 0..ROUNDS {
         let cpu = server.cpu()?;
-        let (received, seconds) = read_all(&server).await?;
+        let (received, seconds) = read_all(&server, "", PATH).await?;
         ensure!(
             received > events * bytes as u64,
             "{received} bytes came, fewer than were stored"
@@ -46,13 +47,9 @@ pub async fn run(table: &mut Table, bytes: usize, total: u64) -> Result<()> {
     Ok(())
 }
 
-async fn read_all(server: &Server) -> Result<(u64, f64)> {
-    let mut socket = Connection::get(
-        server.address,
-        "/v2/stream/bench.page_change?since=1970-01-01T00:00:00Z",
-        "",
-    )
-    .await?;
+/// Bytes of the response to a GET of `path`, and the seconds until the last of them.
+pub(crate) async fn read_all(server: &Server, headers: &str, path: &str) -> Result<(u64, f64)> {
+    let mut socket = Connection::get(server.address, path, headers).await?;
     let begin = Instant::now();
     let mut buffer = vec![0; 512 * 1024];
     let (mut received, mut last) = (0, begin);

@@ -41,8 +41,15 @@ pub(super) fn announced(headers: &HeaderMap) -> Option<usize> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
+/// Whether the body is longer than what is sent.
+pub(super) fn is_compressed(headers: &HeaderMap) -> bool {
+    headers
+        .get(CONTENT_ENCODING)
+        .is_some_and(|value| !matches!(value.as_bytes().trim_ascii(), b"" | b"identity"))
+}
+
 /// Reads the body as UTF-8 text of at most `max` bytes, before and after decompression.
-pub(super) async fn read(headers: &HeaderMap, mut body: Incoming, max: usize) -> Result<Bytes, BodyError> {
+pub(super) async fn read(headers: &HeaderMap, body: &mut Incoming, max: usize) -> Result<Bytes, BodyError> {
     if announced(headers).is_some_and(|bytes| bytes > max) {
         return Err(BodyError::too_large(max));
     }

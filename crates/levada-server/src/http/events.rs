@@ -52,18 +52,16 @@ pub(super) async fn post(app: &App, call: Call) -> Response<Body> {
         );
     }
     let max = app.config.intake.body_bytes_max;
-    let bytes = body::announced(call.request.headers())
-        .unwrap_or(UNKNOWN_BYTES)
-        .min(max);
+    let bytes = expected(call.request.headers(), max);
     let deadline = app.config.intake.deadline;
-    let Some(permit) = admit(app, bytes, deadline).await else {
+    let Some(mut permit) = admit(app, bytes, deadline).await else {
         let detail = "too many requests are in work; try again";
         return fault(app, &call, ErrorCode::Overloaded, "OverloadedError", detail);
     };
     let (peer, received) = (call.peer, call.received);
     let may_write = call.may_write();
-    let (mut parts, incoming) = call.request.into_parts();
-    let read = tokio::time::timeout(deadline, body::read(&parts.headers, incoming, max)).await;
+    let (mut parts, mut incoming) = call.request.into_parts();
+    let read = tokio::time::timeout(deadline, body::read(&parts.headers, &mut incoming, max)).await;
     let headers = std::mem::take(&mut parts.headers);
     let request = http::Request::from_parts(parts, ());
     let text = match read {
@@ -77,6 +75,11 @@ pub(super) async fn post(app: &App, call: Call) -> Response<Body> {
     if text.is_empty() {
         return empty_body(app);
     }
+    // What the body turned out not to need, others may have.
+    let spare = permit
+        .num_permits()
+        .saturating_sub(text.len().div_ceil(PERMIT_BYTES).max(1));
+    drop(permit.split(spare));
     let mut context = context(headers, peer, received, deadline);
     context.may_write = may_write;
     context.schema_uri = query_value(&query, &app.config.intake.schema_uri_query_param);
@@ -203,6 +206,14 @@ fn set_reason(response: &mut Response<Body>, text: &str) {
     if let Ok(reason) = ReasonPhrase::try_from(reason_phrase(text).into_bytes()) {
         response.extensions_mut().insert(reason);
     }
+}
+
+/// Bytes that a body is counted as until it is read: what it says, or as much as it may inflate to.
+fn expected(headers: &HeaderMap, max: usize) -> usize {
+    if body::is_compressed(headers) {
+        return max;
+    }
+    body::announced(headers).unwrap_or(UNKNOWN_BYTES).min(max)
 }
 
 async fn admit(app: &App, bytes: usize, deadline: Duration) -> Option<OwnedSemaphorePermit> {
@@ -332,5 +343,28 @@ impl App {
         if waited.is_err() {
             tracing::warn!("hasty events were still in work after the drain timeout");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn compressed_bodies_count_as_what_they_may_inflate_to() {
+        let headers = |pairs: &[(&'static str, &'static str)]| {
+            let mut headers = HeaderMap::new();
+            for (name, value) in pairs {
+                headers.insert(*name, HeaderValue::from_static(value));
+            }
+            headers
+        };
+        let max = 10 << 20;
+        assert_eq!(expected(&headers(&[("content-length", "9000")]), max), 9000);
+        assert_eq!(expected(&headers(&[]), max), UNKNOWN_BYTES);
+        let plain = [("content-length", "9000"), ("content-encoding", "identity")];
+        assert_eq!(expected(&headers(&plain), max), 9000);
+        let packed = [("content-length", "9000"), ("content-encoding", "gzip")];
+        assert_eq!(expected(&headers(&packed), max), max);
     }
 }

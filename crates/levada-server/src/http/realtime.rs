@@ -61,27 +61,16 @@ async fn subscribe(app: &App, call: &mut Call, name: &str) -> Result<Response<Bo
     let wanted = vec![Wanted::read(path_of(name), stream.name.clone())];
     app.require(call, &wanted)?;
     let places = enter(app, call)?;
-    let params = bind::read(call).await.map_err(refused)?;
+    let params = bind::read(call, app.config.intake.deadline)
+        .await
+        .map_err(refused)?;
     let selection = selection(app, &stream, &params).await.map_err(refused)?;
-    let (partitions, from) = start(app, call, &stream, &params).map_err(refused)?;
+    let mut topics = topics(app, &stream);
+    let (partitions, from) = start(call, &stream, &topics, &params).map_err(refused)?;
+    for topic in &mut topics {
+        topic.partitions.clone_from(&partitions);
+    }
     let (format, content_type) = negotiate::format(call.request.headers());
-    let topics: Vec<TopicRequest> = topics(app, &stream)
-        .into_iter()
-        .map(|topic| TopicRequest {
-            partitions: partitions.clone(),
-            ..topic
-        })
-        .collect();
-    let from = match (topics.as_slice(), from) {
-        (all, Origin::Numbers(elements, rest)) => From::Each {
-            elements: all.iter().flat_map(|topic| named(topic, &elements)).collect(),
-            rest,
-        },
-        (_, Origin::Cursor(elements)) => From::Each {
-            elements,
-            rest: Start::Latest,
-        },
-    };
     let age = app.config.streams.connection_age_max;
     let request = Request {
         topics,
@@ -176,16 +165,23 @@ fn enter(app: &App, call: &Call) -> Result<Vec<Place>, Box<Response<Body>>> {
 
 /// Fields and filters, checked against the stream's schema where it has one.
 async fn selection(app: &App, stream: &Arc<Stream>, params: &Params) -> Result<Selection, Refusal> {
-    let schema = match (&stream.schema_uri, &stream.schema_title) {
-        (Some(uri), _) => app.schemas.schema(uri).await.ok(),
-        (None, Some(title)) => app.schemas.latest(title).await.ok(),
+    let loaded = match (&stream.schema_uri, &stream.schema_title) {
+        (Some(uri), _) => Some(app.schemas.schema(uri).await),
+        (None, Some(title)) => Some(app.schemas.latest(title).await),
         (None, None) => None,
     };
+    // A schema that cannot be read hides no events: its fields are then taken as they are named.
+    let schema = loaded.and_then(|loaded| {
+        loaded
+            .inspect_err(
+                |error| tracing::warn!(stream = stream.name, %error, "fields and filters are not checked"),
+            )
+            .ok()
+    });
     let dialect = match stream.levada.splice {
         SpliceKind::Meta => Dialect::Meta,
         SpliceKind::Event => Dialect::Event,
     };
-    // A schema that cannot be read hides no events: its fields are then taken as they are named.
     let known = Fields::new(schema.as_deref(), dialect);
     let mut paths = Vec::with_capacity(params.fields.len());
     for field in &params.fields {
@@ -210,12 +206,6 @@ async fn selection(app: &App, stream: &Arc<Stream>, params: &Params) -> Result<S
     Selection::new(spec).map_err(|e| Refusal::unprocessable(e.to_string()))
 }
 
-/// Where to start, before topics are known.
-enum Origin {
-    Numbers(Vec<(u32, Position)>, Start),
-    Cursor(Vec<Element>),
-}
-
 /// A position in one partition.
 #[derive(Debug, Clone, Copy)]
 enum Position {
@@ -225,11 +215,11 @@ enum Position {
 
 /// The partitions asked for and where they start (§1.3, §1.4).
 fn start(
-    app: &App,
     call: &Call,
     stream: &Stream,
+    topics: &[TopicRequest],
     params: &Params,
-) -> Result<(Option<Vec<u32>>, Origin), Refusal> {
+) -> Result<(Option<Vec<u32>>, From), Refusal> {
     params
         .check_times(call.received)
         .map_err(Refusal::unprocessable)?;
@@ -255,15 +245,13 @@ fn start(
         } else {
             params.positions(chosen).map_err(Refusal::unprocessable)?
         };
-        return Ok((partitions, Origin::Numbers(positions, rest)));
+        let elements = topics.iter().flat_map(|topic| named(topic, &positions)).collect();
+        return Ok((partitions, From::Each { elements, rest }));
     };
     let text = String::from_utf8_lossy(header.as_bytes());
     let elements = cursor::parse(&text).map_err(|e| Refusal::unprocessable(format!("Last-Event-ID: {e}")))?;
-    let readable: Vec<String> = topics(app, stream)
-        .iter()
-        .map(|t| t.spec.name.as_str().to_owned())
-        .collect();
-    if let Some(foreign) = elements.iter().find(|e| !readable.iter().any(|r| r == e.topic())) {
+    let readable = |name: &str| topics.iter().any(|topic| topic.spec.name.as_str() == name);
+    if let Some(foreign) = elements.iter().find(|element| !readable(element.topic())) {
         let message = format!(
             "Last-Event-ID names {}, which is not part of {}; leave the header out or ask for that stream",
             foreign.topic(),
@@ -271,7 +259,8 @@ fn start(
         );
         return Err(Refusal::unprocessable(message));
     }
-    Ok((partitions, Origin::Cursor(elements)))
+    let rest = Start::Latest;
+    Ok((partitions, From::Each { elements, rest }))
 }
 
 fn named(topic: &TopicRequest, positions: &[(u32, Position)]) -> Vec<Element> {

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ACCESS_CONTROL_ALLOW_METHODS, ALLOW, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Method, Response, StatusCode};
 use http_body::{Frame, SizeHint};
 use levada_wire::{ErrorCode, Problem};
@@ -171,6 +171,13 @@ impl App {
     }
 
     pub(super) fn options(&self, route: &Route) -> Response<Body> {
+        if route.is_realtime() || *route == Route::Account {
+            let mut response = empty(StatusCode::NO_CONTENT);
+            self.stream_headers(response.headers_mut());
+            let allow = HeaderValue::from_static(route.allow());
+            response.headers_mut().insert(ACCESS_CONTROL_ALLOW_METHODS, allow);
+            return response;
+        }
         let mut response = plain(StatusCode::OK, "text/html; charset=utf-8", route.allow());
         response
             .headers_mut()

@@ -245,6 +245,7 @@ impl Intake {
                 event,
             }));
         }
+        let now = Timestamp::from_system(std::time::SystemTime::now());
         let timestamp = match meta.and_then(|m| m.get("dt")).and_then(|dt| dt.as_str()) {
             Some(dt) => Timestamp::parse_iso(&dt).ok_or_else(|| {
                 refuse(
@@ -252,7 +253,13 @@ impl Intake {
                     format!("meta.dt {dt:?} names no moment in time"),
                 )
             })?,
-            None => Timestamp::from_system(std::time::SystemTime::now()),
+            None => now,
+        };
+        // Clients of the Realtime API resume by the time at which they were sent articles, so theirs is
+        // the time of storing (contract realtime §1.4).
+        let timestamp = match stream.levada.splice {
+            SpliceKind::Meta => timestamp,
+            SpliceKind::Event => now,
         };
         let key = match &stream.message_key {
             None => None,

@@ -2,11 +2,12 @@
 //! realtime §1.2, §1.3).
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use http::{HeaderMap, Method};
-use http_body_util::BodyExt;
-use hyper::body::Incoming;
+use bytes::Bytes;
+use http::{Method, StatusCode};
 use levada_event::Timestamp;
+use levada_wire::ErrorCode;
 use percent_encoding::percent_decode_str;
 use serde_json::value::RawValue;
 
@@ -35,53 +36,50 @@ pub(super) struct Params {
 }
 
 /// Reads the parameters and checks their lists; takes the body out of the call.
-pub(super) async fn read(call: &mut Call) -> Result<Params, Refusal> {
+pub(super) async fn read(call: &mut Call, deadline: Duration) -> Result<Params, Refusal> {
     let mut params = Params::default();
     let headers = call.request.headers();
     let media_type = body::media_type(headers);
     let is_form = media_type == "application/x-www-form-urlencoded";
     let posted = call.request.method() == Method::POST;
-    // A POST that says what its body is has no other parameters; the query then counts with forms only.
+    // A POST of JSON says everything in its body.
     if !posted || media_type != "application/json" {
         let query = call.request.uri().query().unwrap_or_default().to_owned();
         params.bind_pairs(&query).map_err(Refusal::unprocessable)?;
     }
-    let headers = headers_of(call);
-    let text = read_body(&headers, call.request.body_mut()).await?;
+    let bytes = read_body(call, deadline).await?;
+    let text =
+        std::str::from_utf8(&bytes).map_err(|_| Refusal::unprocessable("the body is not valid UTF-8"))?;
     if posted && is_form {
-        params.bind_pairs(&text).map_err(Refusal::unprocessable)?;
+        params.bind_pairs(text).map_err(Refusal::unprocessable)?;
     } else if !text.trim().is_empty() {
-        params.bind_json(&text).map_err(Refusal::unprocessable)?;
+        params.bind_json(text).map_err(Refusal::unprocessable)?;
     }
     params.check_lists().map_err(Refusal::unprocessable)?;
     Ok(params)
 }
 
-fn headers_of(call: &Call) -> HeaderMap {
-    call.request.headers().clone()
-}
-
-async fn read_body(headers: &HeaderMap, incoming: &mut Incoming) -> Result<String, Refusal> {
-    if body::announced(headers).is_some_and(|bytes| bytes > BODY_BYTES_MAX) {
-        return Err(too_large());
-    }
-    let mut all = Vec::new();
-    while let Some(frame) = incoming.frame().await {
-        let frame = frame.map_err(|e| Refusal::unprocessable(format!("the body ended early: {e}")))?;
-        let Ok(data) = frame.into_data() else { continue };
-        if all.len() + data.len() > BODY_BYTES_MAX {
-            return Err(too_large());
+/// The body as text, within its size and within `deadline`: who sends one slowly holds a place.
+async fn read_body(call: &mut Call, deadline: Duration) -> Result<Bytes, Refusal> {
+    let headers = call.request.headers().clone();
+    let reading = body::read(&headers, call.request.body_mut(), BODY_BYTES_MAX);
+    match tokio::time::timeout(deadline, reading).await {
+        Ok(Ok(text)) => Ok(text),
+        Ok(Err(error)) => {
+            // Faults of the original's kind are 422; a size or an encoding it never refused has its own.
+            let status = match error.code {
+                ErrorCode::BodyTooLarge | ErrorCode::UnsupportedEncoding | ErrorCode::UnsupportedCharset => {
+                    StatusCode::from_u16(error.code.status()).unwrap_or(StatusCode::UNPROCESSABLE_ENTITY)
+                }
+                _ => StatusCode::UNPROCESSABLE_ENTITY,
+            };
+            Err(Refusal(status, error.detail))
         }
-        all.extend_from_slice(&data);
+        Err(_) => Err(Refusal(
+            StatusCode::REQUEST_TIMEOUT,
+            "the body did not arrive within the deadline".into(),
+        )),
     }
-    String::from_utf8(all).map_err(|_| Refusal::unprocessable("the body is not valid UTF-8"))
-}
-
-fn too_large() -> Refusal {
-    Refusal(
-        http::StatusCode::PAYLOAD_TOO_LARGE,
-        format!("the body has more than {BODY_BYTES_MAX} bytes"),
-    )
 }
 
 impl Params {

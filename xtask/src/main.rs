@@ -5,12 +5,14 @@ use anyhow::{Result, bail};
 
 mod bench;
 mod command;
+mod kafka;
 mod packages;
 mod test;
 
 const USAGE: &str = "\
 cargo xtask test [-- ARGS]   format, lints, all tests; installs what they need (ARGS go to cargo test)
-cargo xtask bench [NAME …]   build a release and measure it; prints a table";
+cargo xtask bench [NAME …]   build a release and measure it; prints a table
+cargo xtask kafka            run a Kafka broker for tests that are run one by one";
 
 fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
@@ -19,6 +21,7 @@ fn main() -> Result<()> {
     match task.as_str() {
         "test" => test::run(&rest),
         "bench" => bench::run(&rest),
+        "kafka" => kafka::run(),
         _ => bail!("{USAGE}"),
     }
 }

@@ -40,6 +40,30 @@ pub const PACKAGES: &[Package] = &[
         package: "postgresql",
         used_by: "the tests of accounts shared between processes",
     },
+    Package {
+        program: "java",
+        also: &[],
+        package: "default-jre-headless",
+        used_by: "the Kafka broker of the tests",
+    },
+    Package {
+        program: "mvn",
+        also: &[],
+        package: "maven",
+        used_by: "fetching Apache Kafka",
+    },
+    Package {
+        program: "kcat",
+        also: &[],
+        package: "kcat",
+        used_by: "the tests with a foreign producer and consumer of Kafka",
+    },
+    Package {
+        program: "setpriv",
+        also: &[],
+        package: "util-linux",
+        used_by: "ending the Kafka broker with the tests",
+    },
 ];
 
 /// Installs what is missing.

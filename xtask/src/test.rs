@@ -3,6 +3,7 @@
 use anyhow::Result;
 
 use crate::command::{self, cargo, root};
+use crate::kafka::ForTests;
 use crate::packages;
 
 /// Runs everything; `arguments` go to `cargo test`.
@@ -29,8 +30,13 @@ pub fn run(arguments: &[String]) -> Result<()> {
         ],
         &[],
     )?;
+    let kafka = ForTests::start()?;
     let mut test = vec!["test", "--workspace"];
     test.extend(arguments.iter().map(String::as_str));
+    let mut environment = kafka.environment().to_vec();
     // What is installed above must not be skipped.
-    command::run(&cargo, &test, &[("LEVADA_REQUIRE_POSTGRES", "1")])
+    environment.push(("LEVADA_REQUIRE_POSTGRES", "1".into()));
+    let environment: Vec<(&str, &str)> = environment.iter().map(|(k, v)| (*k, v.as_str())).collect();
+    command::run(&cargo, &test, &environment)?;
+    kafka.count(arguments.is_empty())
 }

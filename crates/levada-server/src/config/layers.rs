@@ -109,6 +109,9 @@ pub(super) fn load(
             rest,
             "SHARED"
                 | "REQUIRE_POSTGRES"
+                | "TEST_KAFKA"
+                | "REQUIRE_KAFKA"
+                | "KAFKA_RAN"
                 | "LOG"
                 | "CONFIG"
                 | "URL"

@@ -17,6 +17,7 @@ mod catch_up;
 mod channel;
 mod failure;
 mod hub;
+mod id;
 pub mod limits;
 mod pace;
 mod plan;

@@ -119,3 +119,7 @@ pub const WAKE_AT_ONCE: usize = 32;
 /// A session's greatest age is drawn from this many percent below the configured one up to it, so
 /// that clients which connected together do not reconnect together.
 pub const AGE_JITTER_PERCENT: u32 = 20;
+
+/// How long a session of a server that stops waits for an event when what it sent last is the blank of
+/// an idle line: readers of lines take a blank before the end for a broken line.
+pub const DRAIN_PATIENCE: Duration = Duration::from_secs(2);

@@ -9,10 +9,10 @@ use levada_event::filter::Filter;
 use levada_event::select::{Selection, SelectionSpec, Separators, Verdict};
 use levada_event::splice::Dialect;
 use levada_event::{Flags, Offset, RecordRef, Timestamp};
-use levada_wire::cursor::CursorText;
 use levada_wire::{Gap, ndjson, sse};
 
 use super::failure::Failure;
+use super::id::Id;
 use super::plan::Place;
 use super::request::{Api, Format};
 use super::ring::{Mark, Marks};
@@ -30,7 +30,7 @@ const TEXT_BYTES_KEPT: usize = 1024 * 1024;
 pub(crate) struct Renderer {
     shape: Arc<Shape>,
     stats: Arc<DeliveryStats>,
-    id: CursorText,
+    id: Id,
     marks: Vec<Mark>,
     /// The marks as shared last, while they are still true.
     shared: Option<Marks>,
@@ -60,7 +60,7 @@ static NO_CANARIES: LazyLock<Option<Selection>> = LazyLock::new(|| {
 
 impl Renderer {
     pub(crate) fn new(shape: Arc<Shape>, stats: Arc<DeliveryStats>, log_id: &str, places: &[Place]) -> Self {
-        let mut id = CursorText::new(log_id);
+        let mut id = Id::new(shape.api, log_id);
         for (lane, place) in shape.lanes.iter().zip(places) {
             let index = id.push(
                 lane.of.topic.as_str(),
@@ -109,7 +109,7 @@ impl Renderer {
 
     /// About how many bytes the frame of a record takes that has a value of this length.
     pub(crate) fn frame_bytes(&self, value_len: usize) -> usize {
-        value_len + self.id.as_bytes().len() + ADDED_BYTES
+        value_len + self.id.text_len() + ADDED_BYTES
     }
 
     /// Takes what is rendered: the bytes and the number of events in them.

@@ -21,6 +21,7 @@ use tokio::time::Sleep;
 use super::catch_up::Item;
 use super::failure::{Failure, SessionAborted};
 use super::hub::{Hub, Seat};
+use super::limits::DRAIN_PATIENCE;
 use super::plan::Place;
 use super::reading::{Reading, Step};
 use super::render::Renderer;
@@ -44,6 +45,8 @@ pub struct SessionBody {
     is_revoked: bool,
     /// What was handed out last ends inside a frame, or with the blanks that begin a line.
     inside: Inside,
+    /// How long a server that stops waits for the event that ends a line of blanks.
+    patience: Option<Pin<Box<Sleep>>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,6 +97,7 @@ impl SessionBody {
             revoked: None,
             is_revoked: false,
             inside: Inside::Nothing,
+            patience: None,
             hub,
             shape,
             rate,
@@ -138,8 +142,16 @@ impl SessionBody {
             Inside::Frame => false,
             Inside::Nothing => self.aged || self.is_revoked || self.hub.is_draining(),
             // Blanks before the end would look like a broken line: an old session waits for the next
-            // event. A server that stops cannot, and one that was told to let nobody read on must not.
-            Inside::Blanks => self.is_revoked || self.hub.is_draining(),
+            // event. A server that stops cannot wait long, and one that was told to let nobody read on
+            // must not.
+            Inside::Blanks if self.is_revoked => true,
+            Inside::Blanks if self.hub.is_draining() => {
+                let patience = self
+                    .patience
+                    .get_or_insert_with(|| Box::pin(tokio::time::sleep(DRAIN_PATIENCE)));
+                patience.as_mut().poll(context).is_ready()
+            }
+            Inside::Blanks => false,
         }
     }
 
@@ -308,7 +320,8 @@ impl SessionBody {
                     // What came between the first look and the arming woke nobody: look again.
                     seat.arm(context.waker());
                     armed = true;
-                    if self.hub.is_draining() {
+                    // Who waits for the end of a line has looked already, and is woken in time.
+                    if self.hub.is_draining() && self.patience.is_none() {
                         return Poll::Ready(None);
                     }
                 }

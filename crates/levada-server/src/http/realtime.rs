@@ -249,7 +249,8 @@ fn start(
         return Ok((partitions, From::Each { elements, rest }));
     };
     let text = String::from_utf8_lossy(header.as_bytes());
-    let elements = cursor::parse(&text).map_err(|e| Refusal::unprocessable(format!("Last-Event-ID: {e}")))?;
+    let elements =
+        cursor::parse_any(&text).map_err(|e| Refusal::unprocessable(format!("Last-Event-ID: {e}")))?;
     let readable = |name: &str| topics.iter().any(|topic| topic.spec.name.as_str() == name);
     if let Some(foreign) = elements.iter().find(|element| !readable(element.topic())) {
         let message = format!(

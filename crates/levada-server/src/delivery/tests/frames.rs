@@ -3,10 +3,12 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use levada_event::Start;
 use levada_log::LogError;
+use levada_wire::cursor;
 use tokio::time::Instant;
 
-use super::super::{Api, Format, limits};
+use super::super::{Api, Format, From, limits};
 use super::fixture::*;
 
 fn id(topics: &str) -> String {
@@ -288,7 +290,11 @@ async fn errors_are_told_in_the_stream_where_the_format_can() {
             match format {
                 Format::Sse => {
                     let (_, last) = text.rsplit_once("event: ").unwrap();
-                    assert!(last.starts_with("error\nid: [{\"topic\":\"eqiad.a\""), "{text}");
+                    let id = match api {
+                        Api::EventStreams => "[{\"topic\":\"eqiad.a\"",
+                        Api::Realtime => "c1:00ab12ef:",
+                    };
+                    assert!(last.starts_with(&format!("error\nid: {id}")), "{text}");
                     assert!(last.contains("\ndata: {\"message\":\""), "{text}");
                     assert_eq!(end, None);
                 }
@@ -326,4 +332,63 @@ async fn a_throttled_session_gets_its_events_at_equal_distances() {
     assert_eq!(reader.event().await.unwrap().offset, 4);
     assert_eq!(start.elapsed(), Duration::from_millis(20));
     assert_eq!(reader.chunk().await.unwrap().unwrap(), ":\n\n", "it stays alive");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_waits_a_little_for_the_line_that_blanks_began() {
+    for comes in [true, false] {
+        let rig = Rig::of_the_contract().await;
+        let mut asked = request(&["single"]);
+        (asked.api, asked.format) = (Api::Realtime, Format::Ndjson);
+        let mut reader = rig.open(asked).await;
+        assert_eq!(reader.chunk().await.unwrap().unwrap(), " ");
+        rig.delivery.drain();
+        let begun = tokio::time::Instant::now();
+        if comes {
+            let rest = tokio::join!(reader.chunk(), async {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                rig.append("single", 0, &[event("x", T0)]).await;
+            });
+            assert!(rest.0.unwrap().unwrap().ends_with(b"\n"));
+        }
+        assert!(reader.chunk().await.is_none());
+        assert_eq!(begun.elapsed().as_secs(), if comes { 1 } else { 2 });
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn ids_of_the_realtime_api_are_short_and_resume_exactly() {
+    let rig = Rig::of_the_contract().await;
+    let mut asked = request(&["eqiad.a", "codfw.a"]);
+    asked.api = Api::Realtime;
+    asked.from = From::Everywhere(Start::Earliest);
+    rig.append("codfw.a", 0, &[event("c0", T0), event("c1", T0)])
+        .await;
+    let mut reader = rig.open(asked.clone()).await;
+    let (mut seen, mut ids) = (Vec::new(), Vec::new());
+    while let Some(got) = reader.event_soon().await {
+        assert!(
+            got.id.starts_with("c1:00ab12ef:") && got.id.len() < 80,
+            "{}",
+            got.id
+        );
+        seen.push((got.topic, got.partition, got.offset));
+        ids.push(got.id);
+    }
+    assert_eq!(seen.len(), 5, "{seen:?}");
+    for (number, id) in ids.iter().enumerate() {
+        asked.from = From::Each {
+            elements: cursor::parse_any(id).unwrap(),
+            rest: Start::Latest,
+        };
+        let mut again = rig.open(asked.clone()).await;
+        let mut rest = Vec::new();
+        while let Some(got) = again.event_soon().await {
+            rest.push((got.topic, got.partition, got.offset));
+        }
+        let mut expected = seen[number + 1..].to_vec();
+        expected.sort();
+        rest.sort();
+        assert_eq!(rest, expected, "behind {id}");
+    }
 }

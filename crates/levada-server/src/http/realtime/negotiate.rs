@@ -95,13 +95,16 @@ impl Codec {
     }
 
     /// A sign of life that decodes to nothing: an empty block that is not the last one. Everything
-    /// before it must be flushed, so that it stands at the border of a byte and of a block.
-    fn empty(&self) -> &'static [u8] {
+    /// before it must be flushed, so that it stands at the border of a byte and of a block. `begun` when
+    /// the codec has written its header.
+    fn empty(&self, begun: bool) -> &'static [u8] {
         match self {
             // RFC 1951 §3.2.4: a stored block of length 0.
             Codec::Gzip(_) => &[0, 0, 0, 0xff, 0xff],
             // RFC 8878 §3.1.1.2: a raw block of size 0.
-            Codec::Zstd(_) => &[0, 0, 0],
+            Codec::Zstd(_) if begun => &[0, 0, 0],
+            // RFC 8878 §3.1.2: a skippable frame of size 0; no frame begins without content.
+            Codec::Zstd(_) => &[0x50, 0x2a, 0x4d, 0x18, 0, 0, 0, 0],
         }
     }
 
@@ -145,12 +148,11 @@ impl Compressed {
         };
         let is_beat = self.between_lines && !data.is_empty() && data.iter().all(|byte| *byte == b' ');
         if is_beat && self.begun {
-            return Ok(Bytes::from_static(codec.empty()));
+            return Ok(Bytes::from_static(codec.empty(true)));
         }
-        let mut out = codec.flushed(if is_beat { &[] } else { data })?;
+        let out = codec.flushed(if is_beat { &[] } else { data })?;
         if out.is_empty() && is_beat {
-            // zstd begins no frame without content. Its first heartbeat stays a space.
-            out = codec.flushed(data)?;
+            return Ok(Bytes::from_static(codec.empty(false)));
         }
         self.begun |= !out.is_empty();
         if let (Format::Ndjson, false, Some(last)) = (self.format, is_beat, data.last()) {

@@ -37,15 +37,10 @@ async fn sent(encoding: &'static str, format: Format, chunks: &[&'static str]) -
 #[tokio::test]
 async fn a_heartbeat_of_compressed_lines_is_sent_and_decodes_to_nothing() {
     let chunks = [" ", " ", "{\"a\":1}\n", " ", "  ", "{\"b\":\"", " ", "\"}\n", " "];
-    // zstd begins with a space where the first heartbeat precedes the first line.
-    for (encoding, before) in [("gzip", ""), ("zstd", " ")] {
+    for encoding in ["gzip", "zstd"] {
         let (text, sizes) = sent(encoding, Format::Ndjson, &chunks).await;
         // The space within a line is no heartbeat.
-        assert_eq!(
-            text,
-            format!("{before}{{\"a\":1}}\n{{\"b\":\" \"}}\n"),
-            "{encoding}"
-        );
+        assert_eq!(text, "{\"a\":1}\n{\"b\":\" \"}\n", "{encoding}");
         assert!(
             sizes.len() >= chunks.len() && sizes.iter().all(|size| *size > 0),
             "{encoding}: {sizes:?}"

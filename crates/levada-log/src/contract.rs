@@ -1,7 +1,7 @@
 //! The contract every log backend keeps.
 //!
 //! Pull, not push: a reader asks for records from a position and gets what is there, waiting a
-//! bounded time at the end of the partition. Six methods, so that a backend is an adapter and not a
+//! bounded time at the end of the partition. Few methods, so that a backend is an adapter and not a
 //! broker.
 
 use std::time::Duration;
@@ -35,6 +35,16 @@ pub trait Log: Send + Sync + 'static {
     /// `UnknownTopic`, `TooLarge` (one record over [`LogFacts::record_bytes_max`]), `Unavailable`
     /// (nothing was appended, try again), `Indeterminate` (may have been appended), `Poisoned`.
     async fn append(&self, to: &TopicPartition, records: Vec<Record>) -> Result<Offset, LogError>;
+
+    /// Appends `records` that nobody waits for (hasty events): what they lose in certainty they may
+    /// gain in speed. `Ok` means that the log took them and will try; a failure after that shows in its
+    /// metrics. A log that knows only one way of appending appends.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append).
+    async fn append_hasty(&self, to: &TopicPartition, records: Vec<Record>) -> Result<(), LogError> {
+        self.append(to, records).await.map(|_| ())
+    }
 
     /// Reads records from `from` on, at most `limit`, but at least one if there is one. Waits up to
     /// [`ReadLimit::wait`] at the end of the partition; an empty batch means nothing came.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use levada_catalog::{Catalog, CatalogConfig, RefreshOutcome, Severity};
 use levada_log::embedded::{Embedded, EmbeddedOptions};
 use levada_log::memory::{Memory, MemoryOptions};
-use levada_log::{Log, Retention};
+use levada_log::{Log, Partitioner, Retention};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
@@ -189,6 +189,7 @@ pub async fn start(config: Config, options: StartOptions) -> Result<Running, Boo
         } else {
             config.intake.service.clone()
         },
+        partitioner: Partitioner::default(),
     };
     let intake = Arc::new(Intake::new(
         catalog.clone(),

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use levada_catalog::{Catalog, SchemaRepository, Snapshot};
 use levada_event::Timestamp;
 use levada_event::json::{Document, JsonError, JsonErrorKind, Recycled};
-use levada_log::{Log, Retention};
+use levada_log::{Log, Partitioner, Retention};
 use levada_wire::{ErrorCode, Failure, Report};
 
 mod add;
@@ -48,6 +48,8 @@ pub struct IntakeOptions {
     pub retention: Retention,
     /// Named as `emitter_id` in error events.
     pub emitter: String,
+    /// Which partition a key goes to.
+    pub partitioner: Partitioner,
 }
 
 /// What intake needs to know of the request that brought the events.
@@ -69,6 +71,9 @@ pub struct RequestContext {
     /// Whether whoever sent the request may publish to the stream of this name; `None` where
     /// nobody is asked.
     pub may_write: Option<MayWrite>,
+    /// Whether the client was answered before the events are stored, so that a faster and less
+    /// certain way of storing may be taken.
+    pub hasty: bool,
 }
 
 /// Whether someone may publish to the stream of this name.
@@ -189,7 +194,8 @@ impl Intake {
             }
         }
         drop(events);
-        self.append(plan, scratch.freeze(), &mut failures).await;
+        self.append(plan, scratch.freeze(), request.hasty, &mut failures)
+            .await;
         failures.sort_by_key(|failure| failure.index);
         self.count_verdicts(total, &failures);
         if let Some(stream) = &self.options.error_stream {
@@ -266,7 +272,8 @@ impl Intake {
                 }
             }
         }
-        self.append(plan, scratch.freeze(), &mut lost).await;
+        self.append(plan, scratch.freeze(), request.hasty, &mut lost)
+            .await;
         metrics::counter!("levada_intake_error_events_total").increment((texts.len() - lost.len()) as u64);
         if let Some(first) = lost.first() {
             metrics::counter!("levada_intake_error_events_lost_total").increment(lost.len() as u64);

@@ -102,9 +102,10 @@ fn post_hasty(
     app: &App,
     request: &http::Request<()>,
     text: Bytes,
-    context: RequestContext,
+    mut context: RequestContext,
     permit: OwnedSemaphorePermit,
 ) -> Response<Body> {
+    context.hasty = true;
     let events = match app.intake.count(&text) {
         Ok(events) => events,
         Err(BodyFault::Empty) => return empty_body(app),
@@ -259,6 +260,7 @@ fn context(headers: HeaderMap, peer: SocketAddr, received: Timestamp, deadline: 
         received,
         due: tokio::time::Instant::now() + deadline,
         may_write: None,
+        hasty: false,
     }
 }
 

@@ -62,7 +62,13 @@ struct Sent {
 
 impl Intake {
     /// Appends what is planned and adds a failure for every event that was not stored.
-    pub(super) async fn append(&self, plan: Plan, texts: Texts, failures: &mut Vec<Failure<'static>>) {
+    pub(super) async fn append(
+        &self,
+        plan: Plan,
+        texts: Texts,
+        hasty: bool,
+        failures: &mut Vec<Failure<'static>>,
+    ) {
         let mut sending = FuturesUnordered::new();
         // Ids met in this request, and the events that repeat them: they share the first one's fate.
         let mut met: HashMap<(String, String), usize> = HashMap::new();
@@ -98,7 +104,7 @@ impl Intake {
                 continue;
             }
             let to = group.topic.partition(group.partition).clone();
-            sending.push(self.append_group(to, records, sent));
+            sending.push(self.append_group(to, records, hasty, sent));
         }
         while let Some((sent, outcome)) = sending.next().await {
             match outcome {
@@ -136,11 +142,18 @@ impl Intake {
         &self,
         to: TopicPartition,
         records: Vec<Record>,
+        hasty: bool,
         sent: Sent,
     ) -> (Sent, Result<(), (ErrorCode, String)>) {
-        let appended = tokio::time::timeout(self.options.deadline, self.log.append(&to, records)).await;
+        let appending = async {
+            if hasty {
+                return self.log.append_hasty(&to, records).await;
+            }
+            self.log.append(&to, records).await.map(|_| ())
+        };
+        let appended = tokio::time::timeout(self.options.deadline, appending).await;
         let outcome = match appended {
-            Ok(Ok(_)) => Ok(()),
+            Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => {
                 tracing::error!(%to, %error, "append failed");
                 Err((code_of(&error), error.to_string()))

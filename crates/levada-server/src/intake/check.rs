@@ -12,7 +12,7 @@ use levada_catalog::{
 use levada_event::json::{Document, Kind, Recycled, Value, push_one_line};
 use levada_event::splice::{Dialect, find_splice_in};
 use levada_event::{Flags, Splice, Timestamp};
-use levada_log::{Partitioner, partition_of};
+use levada_log::partition_of;
 use levada_wire::report::{Context, Violation};
 use levada_wire::{ErrorCode, Failure};
 
@@ -276,12 +276,9 @@ impl Intake {
             .await
             .map_err(|(code, why)| refuse(code, why))?;
         let key_bytes = key.clone().map(|range| &scratch.out[range]);
-        let partition = partition_of(
-            key_bytes,
-            topic.partitions(),
-            Partitioner::ConsistentRandom,
-            || self.round_robin.fetch_add(1, Ordering::Relaxed),
-        );
+        let partition = partition_of(key_bytes, topic.partitions(), self.options.partitioner, || {
+            self.round_robin.fetch_add(1, Ordering::Relaxed)
+        });
         let dialect = match stream.levada.splice {
             SpliceKind::Meta => Dialect::Meta,
             SpliceKind::Event => Dialect::Event,

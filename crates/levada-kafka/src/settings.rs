@@ -1,0 +1,143 @@
+//! How to reach a cluster and what to ask of it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Everything a [`KafkaLog`](crate::KafkaLog) or an [`Admin`](crate::Admin) is told.
+#[derive(Clone)]
+pub struct Settings {
+    /// `host:port`, several separated by commas; any of the cluster's brokers will do.
+    pub bootstrap_servers: String,
+    /// Passed on to librdkafka as they are (`security.protocol`, `sasl.mechanism`, `ssl.ca.location`,
+    /// `linger.ms` …), for every client of this process. Keys that the contract depends on are refused
+    /// by [`check`](Settings::check).
+    pub properties: BTreeMap<String, String>,
+    /// Name of this process in the brokers' logs and quotas.
+    pub client_id: String,
+    /// How topics are created.
+    pub topics: TopicSettings,
+    /// How long the delivery of a record may take. Should be a little below the deadline of the
+    /// request that brought it, so that the outcome is known in time.
+    pub delivery_timeout: Duration,
+    /// How long a question to the cluster (bounds, time seeks, topics) may take, and how long a read
+    /// waits for a broker that should have records.
+    pub request_timeout: Duration,
+    /// Most bytes of records that wait for delivery, of both producers together; more are refused as
+    /// unavailable.
+    pub produce_bytes_max: usize,
+    /// Most readers in the past at a time (partitions of sessions that catch up); others wait or share
+    /// by turns. Each holds up to about a megabyte.
+    pub catch_up_max: usize,
+}
+
+/// How topics are created.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicSettings {
+    /// Whether topics that do not exist are created. Otherwise their absence is an error that names
+    /// the command which creates them.
+    pub create: bool,
+    /// Copies of each record; `None` leaves it to the cluster's default.
+    pub replication_factor: Option<u16>,
+    /// `min.insync.replicas` of created topics; `None` leaves it to the cluster's default.
+    pub min_insync_replicas: Option<u16>,
+    /// Further topic settings (`compression.type`, `segment.bytes` …) of created topics.
+    pub config: BTreeMap<String, String>,
+}
+
+impl Default for TopicSettings {
+    fn default() -> Self {
+        Self {
+            create: true,
+            replication_factor: None,
+            min_insync_replicas: None,
+            config: BTreeMap::new(),
+        }
+    }
+}
+
+impl Settings {
+    /// The defaults for the cluster at `bootstrap_servers`.
+    pub fn new(bootstrap_servers: impl Into<String>) -> Self {
+        Self {
+            bootstrap_servers: bootstrap_servers.into(),
+            properties: BTreeMap::new(),
+            client_id: "levada".into(),
+            topics: TopicSettings::default(),
+            delivery_timeout: Duration::from_secs(25),
+            request_timeout: Duration::from_secs(10),
+            produce_bytes_max: 256 * 1024 * 1024,
+            catch_up_max: 256,
+        }
+    }
+}
+
+impl std::fmt::Debug for Settings {
+    /// Without the values of properties: there are passwords among them.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Settings")
+            .field("bootstrap_servers", &self.bootstrap_servers)
+            .field("properties", &self.properties.keys())
+            .field("client_id", &self.client_id)
+            .field("topics", &self.topics)
+            .field("delivery_timeout", &self.delivery_timeout)
+            .field("request_timeout", &self.request_timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Properties that are set by the contract, and why a configuration must not.
+const OWNED: &[(&str, &str)] = &[
+    ("bootstrap.servers", "set [kafka] bootstrap_servers"),
+    ("metadata.broker.list", "set [kafka] bootstrap_servers"),
+    ("client.id", "set [kafka] client_id"),
+    ("group.id", "readers hold explicit offsets and join no group"),
+    (
+        "enable.idempotence",
+        "acknowledged events must be stored once and in order",
+    ),
+    ("acks", "acknowledged events must be on every in-sync replica"),
+    (
+        "request.required.acks",
+        "acknowledged events must be on every in-sync replica",
+    ),
+    ("transactional.id", "appends are not transactions"),
+    ("message.timeout.ms", "it follows intake.deadline"),
+    ("delivery.timeout.ms", "it follows intake.deadline"),
+    ("partitioner", "set [kafka] partitioner"),
+    ("auto.offset.reset", "readers say where they start"),
+    ("enable.auto.commit", "positions are the clients' cursors"),
+    ("enable.auto.offset.store", "positions are the clients' cursors"),
+    ("enable.partition.eof", "readers need to know the end"),
+    ("statistics.interval.ms", "metrics and readers depend on it"),
+    (
+        "test.mock.num.brokers",
+        "it would put a mock in the cluster's place",
+    ),
+];
+
+impl Settings {
+    /// Refuses properties that the contract depends on.
+    ///
+    /// # Errors
+    /// [`KafkaError::Setting`](crate::KafkaError::Setting) for the first of them.
+    pub fn check(&self) -> Result<(), crate::KafkaError> {
+        let refused = |key: &str, reason: String| crate::KafkaError::Setting {
+            key: key.into(),
+            reason,
+        };
+        if self
+            .bootstrap_servers
+            .split(',')
+            .all(|server| server.trim().is_empty())
+        {
+            let reason = "is empty; name at least one broker as host:port".into();
+            return Err(refused("bootstrap_servers", reason));
+        }
+        for key in self.properties.keys() {
+            if let Some((_, why)) = OWNED.iter().find(|(owned, _)| owned == key) {
+                return Err(refused(key, format!("must not be set here: {why}")));
+            }
+        }
+        Ok(())
+    }
+}

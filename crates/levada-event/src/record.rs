@@ -50,6 +50,9 @@ impl Flags {
     /// Intake checked the value: valid UTF-8, one JSON object without duplicate keys or line
     /// breaks. Values without this flag come from foreign producers and are not trusted.
     pub const CHECKED: Flags = Flags(2);
+    /// The value has none of the characters that
+    /// [`escape_separators`](crate::splice::escape_separators) escapes: delivery need not look for them.
+    pub const NO_SEPARATORS: Flags = Flags(4);
 
     /// Whether all facts of `other` hold.
     pub fn contains(self, other: Flags) -> bool {

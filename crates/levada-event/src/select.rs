@@ -36,7 +36,8 @@ pub enum Separators {
     /// U+2028, U+2029 and U+0085 stay as they are.
     #[default]
     Raw,
-    /// They are written as escapes: what Realtime clients need (contract realtime case 41).
+    /// They are written as escapes: what clients need that split lines as Python's `splitlines` does
+    /// (contracts realtime case 41, client-rules). Records flagged [`Flags::NO_SEPARATORS`] are not searched.
     Escaped,
 }
 
@@ -143,13 +144,10 @@ impl Selection {
         &self.0.spec
     }
 
-    /// Whether every event is sent as it is stored, but for the added fields.
+    /// Whether every event is sent as it is stored, but for the added fields and escaped separators.
     pub fn is_plain(&self) -> bool {
         let spec = &self.0.spec;
-        spec.filter.is_none()
-            && spec.projection.is_none()
-            && spec.redaction.is_none()
-            && spec.separators == Separators::Raw
+        spec.filter.is_none() && spec.projection.is_none() && spec.redaction.is_none()
     }
 
     /// Appends to `out` what the subscriber gets of `record`: one JSON object without line breaks, no frame
@@ -158,7 +156,10 @@ impl Selection {
         let start = out.len();
         match self.write(record, origin, out) {
             Ok(true) => {
-                if self.0.spec.separators == Separators::Escaped {
+                // Filter, projection, redaction and the added fields bring none in.
+                if self.0.spec.separators == Separators::Escaped
+                    && !record.flags.contains(Flags::CHECKED.with(Flags::NO_SEPARATORS))
+                {
                     escape_separators_from(out, start);
                 }
                 Verdict::Sent

@@ -10,8 +10,8 @@
 
 mod separators;
 
-pub use separators::escape_separators;
 pub(crate) use separators::escape_separators_from;
+pub use separators::{escape_separators, has_separators};
 
 use crate::json::{Kind, Value};
 use crate::record::Splice;

@@ -216,6 +216,20 @@ fn line_separators_are_escaped_when_asked_for() {
     assert_eq!(escaped(""), r#"{"a\u2028":"\u0085é\u2029","b":"\u2028"}"#);
     assert_eq!(escaped("b"), r#"{"b":"\u2028"}"#);
     assert_eq!(sent("", Dialect::Bare, event), event);
+    // Intake has looked already: what it flags is not searched.
+    let spec = SelectionSpec {
+        separators: Separators::Escaped,
+        ..spec("", Dialect::Bare)
+    };
+    let flags = Flags::CHECKED.with(Flags::NO_SEPARATORS);
+    let mut out = Vec::new();
+    let flagged = record(event.as_bytes(), flags, Splice::UNKNOWN);
+    let selection = Selection::new(spec).unwrap();
+    assert_eq!(
+        selection.apply(flagged, &Origin::new("t", 0, Dialect::Bare), &mut out),
+        Verdict::Sent
+    );
+    assert_eq!(out, event.as_bytes());
 }
 
 #[test]

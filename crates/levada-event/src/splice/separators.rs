@@ -1,6 +1,6 @@
 //! Characters that some clients take for line ends although JSON allows them raw in strings.
 //!
-//! Python's `splitlines`, which the Realtime API's Python client reads with, splits at U+2028, U+2029
+//! Python's `splitlines`, which the Realtime API's Python client and readers of EventStreams read with, splits at U+2028, U+2029
 //! and U+0085 (contract realtime §5.2, case 41); the other characters it splits at are control
 //! characters, which JSON forbids raw. In valid JSON the three stand only inside strings, so they may be
 //! written as escapes wherever they occur. U+007F splits nothing and stays.
@@ -17,6 +17,11 @@ pub fn escape_separators(text: &[u8]) -> Cow<'_, [u8]> {
             Cow::Owned(out)
         }
     }
+}
+
+/// Whether there is anything in `text` for [`escape_separators`] to do.
+pub fn has_separators(text: &[u8]) -> bool {
+    find(text, 0).is_some()
 }
 
 /// The same for what `out` holds from `start` on, in place.
@@ -89,6 +94,7 @@ mod tests {
             let text = parts.concat();
             let expected = text.replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029").replace('\u{85}', "\\u0085");
             let escaped = escape_separators(text.as_bytes());
+            prop_assert_eq!(has_separators(text.as_bytes()), text != expected);
             prop_assert_eq!(&*escaped, expected.as_bytes());
             let kept = "\u{85}".repeat(before);
             let mut out = format!("{kept}{text}").into_bytes();

@@ -244,7 +244,7 @@ fn selection(
         filter: (!filters.is_empty()).then(|| Filter::all(filters)),
         projection,
         dialect: Dialect::Meta,
-        separators: Separators::Raw,
+        separators: Separators::Escaped,
         redaction: redaction(app, streams),
     };
     Selection::new(spec).map_err(|e| (ErrorCode::InvalidFilter, e.to_string()))

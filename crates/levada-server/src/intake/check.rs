@@ -10,7 +10,7 @@ use levada_catalog::{
     Schema, SchemaError, Snapshot, SpliceKind, Stream, Unauthorised, authorise, describe_event,
 };
 use levada_event::json::{Document, Kind, Recycled, Value, push_one_line};
-use levada_event::splice::{Dialect, find_splice_in};
+use levada_event::splice::{Dialect, find_splice_in, has_separators};
 use levada_event::{Flags, Splice, Timestamp};
 use levada_log::partition_of;
 use levada_wire::report::{Context, Violation};
@@ -290,11 +290,13 @@ impl Intake {
         let canary = meta
             .and_then(|m| m.get("domain"))
             .is_some_and(|domain| domain.is_str("canary"));
-        let flags = if canary {
-            Flags::CHECKED.with(Flags::CANARY)
-        } else {
-            Flags::CHECKED
-        };
+        let mut flags = Flags::CHECKED;
+        if canary {
+            flags = flags.with(Flags::CANARY);
+        }
+        if !has_separators(&scratch.out[value.clone()]) {
+            flags = flags.with(Flags::NO_SEPARATORS);
+        }
         // Canaries repeat the id of their schema's example on purpose.
         let dedupe = match id {
             Some(id) if stream.levada.dedupe_window.is_some() && !canary => Some((stream, id.into_owned())),

@@ -74,6 +74,7 @@ mod partition;
 mod pending;
 mod read;
 mod recover;
+mod refusal;
 mod retain;
 mod rewrite;
 mod root;
@@ -243,6 +244,13 @@ impl Embedded {
     /// Numbers for metrics.
     pub fn stats(&self) -> Stats {
         self.engine.stats()
+    }
+
+    /// Why the disk takes no writes, if it refused the last one and refuses one more that is tried now
+    /// (at most once a second). Blocks on files while writes are refused.
+    pub fn refuses_writes(&self) -> Option<String> {
+        let engine = &self.engine;
+        engine.refusal.probe(&*engine.disk, &engine.options.path)
     }
 }
 

@@ -99,6 +99,11 @@ pub(crate) fn log_source(log: Arc<Embedded>) -> Source {
             sum("levada_log_blocks_written_total", true, stats.blocks),
             sum("levada_log_bytes_written_total", true, stats.bytes),
             sum("levada_log_syncs_failed_total", true, stats.syncs.failed),
+            sum(
+                "levada_log_refuses_writes",
+                false,
+                u64::from(stats.refuses_writes.is_some()),
+            ),
             sum("levada_log_pending_bytes", false, stats.pending_bytes),
             sum("levada_log_recent_bytes", false, stats.hot_bytes),
             sum(

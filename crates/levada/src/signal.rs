@@ -1,4 +1,5 @@
-//! SIGINT and SIGTERM: the first asks the command to end in order, the second ends it.
+//! SIGINT and SIGTERM: the first asks the command to end in order, the second ends it. SIGXFSZ does not
+//! end it: a write beyond a limit on file sizes then fails like one to a full disk.
 
 use std::sync::Arc;
 
@@ -15,6 +16,7 @@ impl Stop {
     pub(crate) fn listen() -> Self {
         let stop = Self(Arc::new(watch::Sender::new(false)));
         let asked = stop.clone();
+        catch_file_size_limit();
         tokio::spawn(async move {
             wait_for_signal().await;
             asked.0.send_replace(true);
@@ -33,6 +35,18 @@ impl Stop {
     pub(crate) async fn asked(&self) {
         // The sender lives in `self`, so the wait cannot fail.
         let _ = self.0.subscribe().wait_for(|asked| *asked).await;
+    }
+}
+
+/// Number of SIGXFSZ on the systems that we build for.
+const SIGXFSZ: i32 = 25;
+
+/// Takes the signal away from its default, which ends the process. The handler stays when the receiver
+/// is gone.
+fn catch_file_size_limit() {
+    use tokio::signal::unix::{SignalKind, signal};
+    if let Err(error) = signal(SignalKind::from_raw(SIGXFSZ)) {
+        tracing::debug!(%error, "a limit on file sizes will end this process");
     }
 }
 

@@ -18,6 +18,7 @@ use super::hot::HotPool;
 use super::partition::{PENDING_BYTES_MAX, Partition, View};
 use super::pending::Outcome;
 use super::recover::recover;
+use super::refusal::Refusal;
 use super::root::{self, OpenError, Root};
 use super::segment::OpenSegments;
 use super::stats::Counters;
@@ -49,6 +50,7 @@ pub(super) struct Engine {
     pub(super) hot: HotPool,
     pub(super) open_segments: OpenSegments,
     pub(super) counters: Counters,
+    pub(super) refusal: Refusal,
     pub(super) closing: AtomicBool,
     /// Held by whoever does the keeper's work.
     pub(super) maintaining: Mutex<()>,
@@ -96,6 +98,7 @@ impl Engine {
             hot: HotPool::new(options.hot_bytes),
             open_segments: OpenSegments::default(),
             counters: Counters::default(),
+            refusal: Refusal::default(),
             closing: AtomicBool::new(false),
             maintaining: Mutex::new(()),
             closed: Mutex::new(false),
@@ -174,7 +177,10 @@ impl Engine {
             )));
         }
         let (count, dir) = (spec.partitions, self.root.lock().topics.clone());
-        let topic = Topic::create(&*self.disk, &dir, &spec.name, count, retention).map_err(failed)?;
+        let created = Topic::create(&*self.disk, &dir, &spec.name, count, retention);
+        let topic = created
+            .inspect_err(|error| self.refusal.refused(error))
+            .map_err(failed)?;
         let topic = Arc::new(topic);
         let partitions = (0..count)
             .map(|number| {

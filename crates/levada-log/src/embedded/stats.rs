@@ -30,6 +30,8 @@ pub struct Stats {
     pub hot_bytes: u64,
     /// Topics that cannot be used, with the reason.
     pub damaged_topics: Vec<(String, String)>,
+    /// Why the disk took no writes when it was last tried, if so.
+    pub refuses_writes: Option<String>,
     /// Each partition that holds or held records.
     pub partitions: Vec<PartitionStats>,
 }
@@ -142,6 +144,7 @@ impl Engine {
             pending_bytes: partitions.iter().map(|p| p.pending_bytes).sum(),
             hot_bytes: self.hot.bytes() as u64,
             damaged_topics,
+            refuses_writes: self.refusal.reason(),
             partitions,
         }
     }

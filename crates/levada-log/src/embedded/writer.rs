@@ -287,7 +287,10 @@ impl Partition {
             }
         });
         match undone {
-            Ok(()) => LogError::Unavailable(format!("writing failed: {error}")),
+            Ok(()) => {
+                engine.refusal.refused(error);
+                LogError::Unavailable(format!("writing failed: {error}"))
+            }
             Err(undoing) => {
                 let reason = format!("writing failed ({error}) and could not be undone: {undoing}");
                 self.poison(&reason);
@@ -400,7 +403,10 @@ impl Partition {
                 sync_dir(&self.topic.dir)?;
             }
         }
-        let file = engine.disk.open(&path, Open::Fresh).map_err(unavailable)?;
+        let file = engine.disk.open(&path, Open::Fresh);
+        let file = file
+            .inspect_err(|error| engine.refusal.refused(error))
+            .map_err(unavailable)?;
         sync_dir(&self.dir)?;
         let active = Active::empty(writer.next, path, self.place, file, now);
         self.view.write().segments.push(active.segment.clone());
@@ -445,6 +451,7 @@ impl Partition {
         self.next.send_replace(next);
         engine.hot.settle(self, &hot);
         engine.counters.appended(hot.len() as u64, records, bytes);
+        engine.refusal.accepted();
         if active.entries >= active.entries_saved + index::RUN {
             self.save_active_index(engine, active);
         }

@@ -51,7 +51,7 @@ impl Route {
     fn is_open(&self) -> bool {
         match self {
             Route::Livez
-            | Route::Readyz
+            | Route::Readyz(_)
             | Route::Metrics
             | Route::Status
             | Route::Robots

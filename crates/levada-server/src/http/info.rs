@@ -5,6 +5,7 @@ use http::{HeaderValue, Response, StatusCode};
 use levada_event::json::write_string;
 
 use super::respond::{Body, JSON, empty, plain};
+use super::route::Direction;
 use super::{App, Call};
 
 const NAME: &str = "levada";
@@ -61,22 +62,52 @@ pub(super) fn status(app: &App) -> Response<Body> {
     response
 }
 
-/// 200 when every component can serve, else 503 with what is wrong. Never produces an event.
-pub(super) fn readyz(app: &App) -> Response<Body> {
-    let mut unready = (app.unready)();
+/// A component that cannot serve.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unready {
+    /// Its name.
+    pub component: &'static str,
+    /// What is wrong, for people.
+    pub reason: String,
+    /// What cannot be done because of it.
+    pub hinders: Hinders,
+}
+
+/// What a component that is not ready keeps a server from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hinders {
+    /// Taking events; what is stored can be read.
+    Intake,
+    /// Both taking events and giving them out.
+    Everything,
+}
+
+/// 200 when every component that the direction needs (both directions, when none is named) can serve,
+/// else 503 with what is wrong. Never produces an event.
+pub(super) async fn readyz(app: &App, direction: Option<Direction>) -> Response<Body> {
+    let unready = app.unready.clone();
+    let mut unready = match tokio::task::spawn_blocking(move || unready()).await {
+        Ok(unready) => unready,
+        Err(error) => vec![everything("server", error.to_string())],
+    };
     if app.shutdown.has_begun() {
-        unready.push(("server", "shutting down".into()));
+        unready.push(everything("server", "shutting down".into()));
     }
+    unready.retain(|u| direction != Some(Direction::Streams) || u.hinders == Hinders::Everything);
     if unready.is_empty() {
         return json(app, StatusCode::OK, &object(&[("status", "ok")]));
     }
     let mut fields = vec![("status", "unready")];
-    fields.extend(
-        unready
-            .iter()
-            .map(|(component, reason)| (*component, reason.as_str())),
-    );
+    fields.extend(unready.iter().map(|u| (u.component, u.reason.as_str())));
     json(app, StatusCode::SERVICE_UNAVAILABLE, &object(&fields))
+}
+
+fn everything(component: &'static str, reason: String) -> Unready {
+    Unready {
+        component,
+        reason,
+        hinders: Hinders::Everything,
+    }
 }
 
 pub(super) fn metrics(app: &App) -> Response<Body> {

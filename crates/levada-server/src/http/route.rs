@@ -24,13 +24,23 @@ pub(super) enum Route {
     Status,
     Robots,
     Livez,
-    Readyz,
+    /// Readiness of everything, or of one direction.
+    Readyz(Option<Direction>),
     Metrics,
     Spec,
     Doc,
     Rc,
     Root,
     NotFound,
+}
+
+/// Which way events go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Direction {
+    /// In.
+    Intake,
+    /// Out.
+    Streams,
 }
 
 impl Route {
@@ -72,7 +82,9 @@ impl Route {
             (["v1", name], 2) if is_account_route(name) => Route::Account,
             (["robots.txt"], 1) => Route::Robots,
             (["livez" | "healthz"], 1) => Route::Livez,
-            (["readyz"], 1) => Route::Readyz,
+            (["readyz"], 1) => Route::Readyz(None),
+            (["readyz", "intake"], 2) => Route::Readyz(Some(Direction::Intake)),
+            (["readyz", "streams"], 2) => Route::Readyz(Some(Direction::Streams)),
             (["metrics"], 1) => Route::Metrics,
             (["rc"], 1) => Route::Rc,
             _ => Route::NotFound,

@@ -1,0 +1,94 @@
+//! Whether the disk takes writes: it stops when it is full, and then every append is refused.
+//!
+//! The engine learns of it from an append that fails, and of its end from one that succeeds. A server that
+//! says it is not ready gets no appends, though, so whoever asks while writes are refused makes the engine
+//! try for itself.
+
+use std::io;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+use super::disk::{Disk, Open, write_all};
+
+/// What is written to find out: about what one more round of appends needs.
+const PROBE_BYTES: usize = 1 << 20;
+
+/// Name of the file that is written, and removed again, in the data directory.
+const PROBE_FILE: &str = "probe.tmp";
+
+/// Shortest time between two probes, so that being asked often costs little.
+const PROBE_EVERY: Duration = Duration::from_secs(1);
+
+/// Why writes are refused at present, if they are.
+#[derive(Default)]
+pub(super) struct Refusal {
+    /// Whether there is a reason: looked at with every append.
+    refused: AtomicBool,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    reason: Option<String>,
+    probed: Option<Instant>,
+}
+
+impl Refusal {
+    /// A write was refused.
+    pub(super) fn refused(&self, error: &io::Error) {
+        let mut state = self.state.lock();
+        if state.reason.is_none() {
+            tracing::error!(%error, "the disk refuses writes; appends fail until it takes them again");
+        }
+        state.reason = Some(format!("the disk refuses writes: {error}"));
+        self.refused.store(true, Ordering::SeqCst);
+    }
+
+    /// A write succeeded.
+    pub(super) fn accepted(&self) {
+        if self.refused.load(Ordering::Relaxed) {
+            let mut state = self.state.lock();
+            *state = State::default();
+            self.refused.store(false, Ordering::SeqCst);
+            tracing::info!("the disk takes writes again");
+        }
+    }
+
+    /// The reason as known last.
+    pub(super) fn reason(&self) -> Option<String> {
+        if !self.refused.load(Ordering::SeqCst) {
+            return None;
+        }
+        self.state.lock().reason.clone()
+    }
+
+    /// The reason, after a new try where writes were refused. Blocks on files.
+    pub(super) fn probe(&self, disk: &dyn Disk, dir: &Path) -> Option<String> {
+        self.reason()?;
+        {
+            let mut state = self.state.lock();
+            if state.probed.is_some_and(|probed| probed.elapsed() < PROBE_EVERY) {
+                return state.reason.clone();
+            }
+            state.probed = Some(Instant::now());
+        }
+        match try_out(disk, &dir.join(PROBE_FILE)) {
+            Ok(()) => self.accepted(),
+            Err(error) => self.refused(&error),
+        }
+        self.reason()
+    }
+}
+
+fn try_out(disk: &dyn Disk, path: &Path) -> io::Result<()> {
+    let file = disk.open(path, Open::Fresh)?;
+    let zeros = vec![0; PROBE_BYTES];
+    // Some file systems tell that they are full only when they have to place what was written.
+    let written = write_all(&*file, 0, &[&zeros]).and_then(|()| file.sync());
+    // The room goes back to the appends first; whatever removing says, the next probe starts anew.
+    let removed = file.set_len(0).and_then(|()| disk.remove(path));
+    written.and(removed)
+}

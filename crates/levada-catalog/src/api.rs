@@ -37,6 +37,20 @@ pub fn stream_configs(
     }
 }
 
+/// The answer to a `POST` whose form cannot be read for the reason `info`, with the status that says whose
+/// fault it is: the shape of the API's other failures.
+pub fn unreadable_form(status: u16, info: String) -> ApiAnswer {
+    let fault = Fault {
+        code: "unreadableform",
+        info,
+        more: Map::new(),
+    };
+    ApiAnswer {
+        status,
+        ..ApiAnswer::failure(&fault)
+    }
+}
+
 /// The answer to `GET /v1/stream-configs` and `/v1/stream-configs/{names}` as EventGate gives it: a
 /// map from name to settings without a wrapper. `names` are separated by `,` or `|`; without names it
 /// is all streams. Names without configuration are left out. With `service`, streams of other

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use levada_accounts::{Accounts, Notifier, Outbox, Settings, open_store};
+use levada_accounts::{Accounts, AdminError, NewUser, Notifier, Outbox, Settings, open_store};
 
 use crate::config::{AuthMode, Config};
 use crate::metrics::Sample;
@@ -52,6 +52,21 @@ impl Auth {
             accounts,
             required: auth.mode == AuthMode::Required,
         }))
+    }
+
+    /// Makes users, unless someone has made them already.
+    ///
+    /// # Errors
+    /// Which user could not be made, and why, in words.
+    pub(crate) async fn add_users(&self, users: Vec<NewUser>) -> Result<(), String> {
+        for user in users {
+            let name = user.name.clone();
+            match self.accounts.admin().add_user(user).await {
+                Ok(_) | Err(AdminError::Exists(_)) => {}
+                Err(error) => return Err(format!("the user {name}: {error}")),
+            }
+        }
+        Ok(())
     }
 
     /// Puts the accounts in order every minute until the shutdown; the last round is for

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use levada_accounts::NewUser;
 use levada_catalog::{Catalog, CatalogConfig, RefreshOutcome, Severity};
 use levada_log::embedded::{Embedded, EmbeddedOptions};
 use levada_log::memory::{Memory, MemoryOptions};
@@ -14,10 +15,10 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::auth::Auth;
-use crate::config::{AuthMode, Config, Durability, LogKind};
+use crate::config::{AuthMode, Config, Durability, LogKind, places};
 use crate::delivery::{Delivery, Options as DeliveryOptions};
 use crate::feeds;
-use crate::http::{App, AppParts, serve};
+use crate::http::{App, AppParts, Hinders, Unready, serve};
 use crate::intake::{Intake, IntakeOptions};
 use crate::metrics::Metrics;
 use crate::outbound::Outbound;
@@ -62,6 +63,8 @@ pub struct StartOptions {
     pub insecure: bool,
     /// Add the demo streams and their schemas.
     pub demo: bool,
+    /// Users to make before anyone is served, where there are accounts; those that exist stay as they are.
+    pub users: Vec<NewUser>,
 }
 
 /// A running server.
@@ -110,8 +113,8 @@ impl Engine {
         }
     }
 
-    /// What keeps the log from serving, asked for at each look at `/readyz`.
-    fn unready(&self) -> Arc<dyn Fn() -> Vec<(&'static str, String)> + Send + Sync> {
+    /// What keeps the log from serving, asked for at each look at `/readyz`; may block on files.
+    fn unready(&self) -> Arc<dyn Fn() -> Vec<Unready> + Send + Sync> {
         match self {
             Engine::Memory(_) => Arc::new(Vec::new),
             Engine::Embedded(log) => {
@@ -125,12 +128,18 @@ impl Engine {
                         .damaged_topics
                         .into_iter()
                         .map(|(topic, why)| format!("{topic}: {why}"));
-                    let faults: Vec<String> = partitions.chain(topics).collect();
-                    if faults.is_empty() {
-                        Vec::new()
-                    } else {
-                        vec![("log", faults.join("; "))]
-                    }
+                    let writing = log.refuses_writes().into_iter().chain(partitions);
+                    let unready = |hinders, faults: Vec<String>| {
+                        (!faults.is_empty()).then(|| Unready {
+                            component: "log",
+                            reason: faults.join("; "),
+                            hinders,
+                        })
+                    };
+                    unready(Hinders::Intake, writing.collect())
+                        .into_iter()
+                        .chain(unready(Hinders::Everything, topics.collect()))
+                        .collect()
                 })
             }
         }
@@ -165,10 +174,16 @@ pub async fn start(config: Config, options: StartOptions) -> Result<Running, Boo
         .map_err(|e| BootError::Listen(config.listen, e))?;
     let outbound = Arc::new(Outbound::new().map_err(|e| BootError::Outbound(e.to_string()))?);
     let catalog = open_catalog(sources::streams(&config, options.demo), outbound.clone()).await?;
+    for fault in places::missing_schema_folders(&config) {
+        tracing::warn!("catalog.schema_base_uris: {fault}");
+    }
     let schemas = Arc::new(sources::schemas(&config, options.demo, outbound));
     let engine = open_log(&config).await?;
     let log = engine.log();
     let auth = Auth::open(&config).await.map_err(BootError::Accounts)?;
+    if let Some(auth) = &auth {
+        auth.add_users(options.users).await.map_err(BootError::Accounts)?;
+    }
     // A little earlier than promised, so that a late timer or a slow network does not break the promise.
     let heartbeat = config.streams.heartbeat.mul_f64(14.0 / 15.0);
     let delivery_options = DeliveryOptions {

@@ -16,6 +16,7 @@ use serde::Deserialize;
 
 pub mod keys;
 mod layers;
+pub mod places;
 mod units;
 
 pub use layers::{ConfigError, Origin};
@@ -70,6 +71,8 @@ pub struct Catalog {
     pub schema_file_extension: String,
     #[serde(deserialize_with = "units::duration")]
     pub schema_ttl: Duration,
+    #[serde(deserialize_with = "units::duration")]
+    pub schema_negative_ttl: Duration,
     pub allow_absolute_schema_uris: bool,
     pub stream_aliases: BTreeMap<String, String>,
 }

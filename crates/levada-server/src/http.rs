@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Method, Request, Response, StatusCode};
-use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
@@ -36,11 +35,14 @@ mod feeds;
 mod headers;
 mod info;
 mod realtime;
+mod received;
 mod respond;
 mod route;
 mod spec;
 mod stream;
 
+pub use info::{Hinders, Unready};
+use received::RequestBody;
 pub use respond::Body;
 use route::Route;
 
@@ -62,8 +64,8 @@ pub struct App {
     pub feeds: Option<levada_feeds::Feeds>,
     /// Renders the metrics.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
-    /// Names what is not ready, with the reason; empty when the server can serve.
-    pub unready: Arc<dyn Fn() -> Vec<(&'static str, String)> + Send + Sync>,
+    /// Names what is not ready; empty when the server can serve. May block on files.
+    pub unready: Arc<dyn Fn() -> Vec<Unready> + Send + Sync>,
     pub(crate) auth: Option<Auth>,
     pub(crate) clients: clients::Clients,
     /// Open Realtime connections per account.
@@ -75,7 +77,7 @@ pub struct App {
 
 /// A request with what the connection knows.
 pub(crate) struct Call {
-    pub(crate) request: Request<Incoming>,
+    pub(crate) request: Request<RequestBody>,
     pub(crate) peer: SocketAddr,
     pub(crate) received: Timestamp,
     /// Who asks, where the server wants to know and the route is not open to all.
@@ -158,7 +160,7 @@ impl App {
             Route::Account => accounts::answer(self, call).await,
             Route::Status => info::status(self),
             Route::Livez => info::livez(self),
-            Route::Readyz => info::readyz(self),
+            Route::Readyz(of) => info::readyz(self, of).await,
             Route::Metrics => info::metrics(self),
             Route::Spec => spec::spec(self).await,
             Route::Doc => spec::doc(self, &call),
@@ -180,7 +182,7 @@ pub struct AppParts {
     pub delivery: Arc<Delivery>,
     pub feeds: Option<levada_feeds::Feeds>,
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
-    pub unready: Arc<dyn Fn() -> Vec<(&'static str, String)> + Send + Sync>,
+    pub unready: Arc<dyn Fn() -> Vec<Unready> + Send + Sync>,
     pub(crate) auth: Option<Auth>,
 }
 
@@ -225,7 +227,7 @@ pub async fn serve(app: Arc<App>, listener: TcpListener) {
             async move {
                 let received = Timestamp::from_system(std::time::SystemTime::now());
                 let call = Call {
-                    request,
+                    request: RequestBody::of(request),
                     peer,
                     received,
                     principal: None,

@@ -45,6 +45,7 @@ pub fn schemas(config: &Config, with_demo: bool, fetch: Arc<dyn Fetch>) -> Schem
         base_uris: config.catalog.schema_base_uris.clone(),
         extension: Some(config.catalog.schema_file_extension.clone()).filter(|e| !e.is_empty()),
         ttl: config.catalog.schema_ttl,
+        negative_ttl: config.catalog.schema_negative_ttl,
         compat: compat(config),
         ..SchemaConfig::default()
     };

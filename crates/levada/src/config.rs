@@ -1,9 +1,10 @@
 //! `levada config`: checks and prints the configuration.
 
-use levada_server::config::keys;
+use levada_server::config::{keys, places};
 
 use crate::exit::{Exit, Failure};
 use crate::serve::Settings;
+use crate::streams;
 
 /// Check and print the configuration
 #[derive(Debug, clap::Args)]
@@ -14,7 +15,7 @@ pub(crate) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Read the configuration and name the first fault with its place
+    /// Read the configuration, look at the files and folders it names, and tell each fault with its place
     Check(Settings),
     /// Print each key with the value in force
     Print {
@@ -30,10 +31,18 @@ enum Command {
     Reference,
 }
 
-pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
+pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
     match &args.command {
         Command::Check(settings) => {
-            settings.load()?;
+            let loaded = settings.load()?;
+            let mut faults = places::stream_config_faults(&loaded);
+            if faults.is_empty() {
+                faults.extend(streams::faults_of_files(&loaded.config).await?);
+            }
+            faults.extend(places::schema_faults(&loaded));
+            if !faults.is_empty() {
+                return Err(Failure::new(Exit::Config, faults.join("\nlevada: ")));
+            }
             println!("the configuration is in order");
         }
         Command::Print { settings, origin } => {

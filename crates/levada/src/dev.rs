@@ -5,7 +5,7 @@ mod traffic;
 
 use std::time::SystemTime;
 
-use levada_accounts::{Accounts, AdminError, NewUser, Secret};
+use levada_accounts::{NewUser, Secret};
 use levada_client::Server;
 use levada_event::Timestamp;
 use levada_server::StartOptions;
@@ -50,8 +50,9 @@ pub(crate) async fn run(args: Args, stop: Stop) -> Result<Exit, Failure> {
     let config = loaded.config;
     let data = config.data.display().to_string();
     let options = StartOptions {
-        insecure: false,
         demo: true,
+        users: vec![demo_user()],
+        ..StartOptions::default()
     };
     let running = levada_server::start(config, options)
         .await
@@ -59,7 +60,7 @@ pub(crate) async fn run(args: Args, stop: Stop) -> Result<Exit, Failure> {
     let url = format!("http://{}", running.address);
     let backend = running.log.facts().backend;
     let login = match &running.accounts {
-        Some(accounts) => demo_login(accounts, &url).await?,
+        Some(_) => demo_login(&url),
         None => String::new(),
     };
     println!("{}{login}", welcome(&url, backend, &data));
@@ -79,28 +80,25 @@ pub(crate) async fn run(args: Args, stop: Stop) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
-/// Makes the demo user, unless someone made it theirs, and says how to log in.
-async fn demo_login(accounts: &Accounts, url: &str) -> Result<String, Failure> {
-    let admin = accounts.admin();
-    let made = admin
-        .add_user(NewUser {
-            name: DEMO_USER.to_owned(),
-            password: Some(Secret::new(DEMO_PASSWORD)),
-            groups: ["group_3", "publishers", "admins"].map(str::to_owned).to_vec(),
-            ..NewUser::default()
-        })
-        .await;
-    match made {
-        Ok(_) | Err(AdminError::Exists(_)) => {}
-        Err(error) => return Err(Failure::new(Exit::Io, format!("the demo user: {error}"))),
+/// The demo user, who may do everything.
+fn demo_user() -> NewUser {
+    NewUser {
+        name: DEMO_USER.to_owned(),
+        password: Some(Secret::new(DEMO_PASSWORD)),
+        groups: ["group_3", "publishers", "admins"].map(str::to_owned).to_vec(),
+        ..NewUser::default()
     }
-    Ok(format!(
+}
+
+/// How to log in.
+fn demo_login(url: &str) -> String {
+    format!(
         "
 
 Log in as the demo user (or do without: only a wrong token is refused here):
 
     curl -H 'content-type: application/json' {url}/v1/login -d '{{\"username\": \"{DEMO_USER}\", \"password\": \"{DEMO_PASSWORD}\"}}'"
-    ))
+    )
 }
 
 fn welcome(url: &str, backend: &str, data: &str) -> String {

@@ -67,7 +67,7 @@ pub(crate) async fn run(args: Args, stop: Stop) -> Result<Exit, Failure> {
             config.log.kind = levada_server::config::LogKind::Memory;
             let options = StartOptions {
                 insecure,
-                demo: false,
+                ..StartOptions::default()
             };
             let running = levada_server::start(config, options)
                 .await

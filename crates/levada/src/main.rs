@@ -45,7 +45,7 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Dev(args) => server(|stop| dev::run(args, stop)),
         Command::Serve(args) => server(|stop| serve::run(args, stop)),
         Command::Feeds(args) => server(|stop| feeds::run(args, stop)),
-        Command::Config(args) => config::run(&args),
+        Command::Config(args) => client(|_| config::run(args)),
         Command::Produce(args) => client(|stop| produce::run(args, stop)),
         Command::Tail(args) => client(|stop| tail::run(args, stop)),
         Command::Streams(args) => client(|_| streams::run(args)),

@@ -61,7 +61,7 @@ pub(crate) async fn run(args: Args, stop: Stop) -> Result<Exit, Failure> {
     let config = args.settings.load()?.config;
     let options = StartOptions {
         insecure: args.insecure,
-        demo: false,
+        ..StartOptions::default()
     };
     let running = levada_server::start(config, options)
         .await

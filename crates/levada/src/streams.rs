@@ -4,6 +4,8 @@ mod list;
 mod local;
 mod remote;
 
+pub(crate) use local::faults_of_files;
+
 use std::path::PathBuf;
 
 use clap::{Subcommand, ValueEnum};

@@ -15,7 +15,7 @@ const MAX_AGE: Duration = Duration::from_secs(600);
 /// An answer of the API.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiAnswer {
-    /// 200, or 304 without a body.
+    /// 200, or 304 without a body; 400 or 413 for a form that cannot be read.
     pub status: u16,
     /// Response headers; `Content-Length` is left to the server.
     pub headers: Vec<(&'static str, String)>,

@@ -121,6 +121,11 @@ pub const KEYS: &[Key] = &[
         "How long a loaded schema is used before it is read again.",
     ),
     key(
+        "catalog.schema_negative_ttl",
+        "\"30s\"",
+        "How long a schema that could not be had (absent, unreadable, insecure) is answered as such before it is looked for again.",
+    ),
+    key(
         "catalog.allow_absolute_schema_uris",
         "false",
         "Let events name schemas by absolute URL. This lets any producer make the server fetch any URL.",

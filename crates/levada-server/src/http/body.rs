@@ -5,9 +5,10 @@ use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use levada_wire::ErrorCode;
 use std::io::Read;
+
+use super::received::RequestBody;
 
 /// Compressed bodies larger than this are decompressed on a blocking thread.
 const INLINE_BYTES_MAX: usize = 64 * 1024;
@@ -49,7 +50,11 @@ pub(super) fn is_compressed(headers: &HeaderMap) -> bool {
 }
 
 /// Reads the body as UTF-8 text of at most `max` bytes, before and after decompression.
-pub(super) async fn read(headers: &HeaderMap, body: &mut Incoming, max: usize) -> Result<Bytes, BodyError> {
+pub(super) async fn read(
+    headers: &HeaderMap,
+    body: &mut RequestBody,
+    max: usize,
+) -> Result<Bytes, BodyError> {
     if announced(headers).is_some_and(|bytes| bytes > max) {
         return Err(BodyError::too_large(max));
     }

@@ -2,10 +2,10 @@
 
 use http::header::IF_NONE_MATCH;
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
-use http_body_util::{BodyExt, Limited};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use levada_catalog::api::{self, ApiAnswer, Query};
 
-use super::respond::{Body, empty};
+use super::respond::Body;
 use super::{App, Call};
 
 /// Largest form body of a `streamconfigs` request.
@@ -20,13 +20,20 @@ pub(super) async fn api(app: &App, call: Call) -> Response<Body> {
         .get(IF_NONE_MATCH)
         .map(|v| String::from_utf8_lossy(v.as_bytes()).into_owned());
     let query = if method == Method::POST {
-        let (parts, body) = call.request.into_parts();
-        match Limited::new(body, FORM_BYTES_MAX).collect().await {
+        match Limited::new(call.request.into_body(), FORM_BYTES_MAX)
+            .collect()
+            .await
+        {
             Ok(form) => query.with_form(&String::from_utf8_lossy(&form.to_bytes())),
+            Err(error) if error.is::<LengthLimitError>() => {
+                let info = format!(
+                    "The form has more than {FORM_BYTES_MAX} bytes. Ask for fewer streams at a time."
+                );
+                return response(app, api::unreadable_form(413, info));
+            }
             Err(error) => {
-                let detail = format!("the form cannot be read: {error}");
-                tracing::debug!(uri = %parts.uri, detail, "refused a form");
-                return empty(StatusCode::PAYLOAD_TOO_LARGE);
+                let info = format!("The form could not be read to its end: {error}");
+                return response(app, api::unreadable_form(400, info));
             }
         }
     } else {

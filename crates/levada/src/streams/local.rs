@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use levada_catalog::{Catalog, CheckReport, Severity};
+use levada_catalog::{Catalog, CatalogError, CheckReport, Location, NoFetch, Severity};
 use levada_server::config::Config;
 use levada_server::outbound::Outbound;
 use levada_server::sources;
@@ -39,6 +39,31 @@ pub(super) async fn check(settings: &Settings) -> Result<Exit, Failure> {
     let report = levada_catalog::check(&catalog.snapshot(), &schemas).await;
     super::list::print(&render(&report))?;
     Ok(if report.is_sound() { Exit::Ok } else { Exit::Faults })
+}
+
+/// What keeps local files of stream configuration from being read as such. Faults of single streams are
+/// [`check`]'s business.
+pub(crate) async fn faults_of_files(config: &Config) -> Result<Vec<String>, Failure> {
+    let mut declared = sources::streams(config, false);
+    declared
+        .sources
+        .retain(|source| matches!(source.location, Location::File(_)));
+    if declared.sources.is_empty() {
+        return Ok(Vec::new());
+    }
+    let problems = match Catalog::open(declared, Arc::new(NoFetch)).await {
+        Ok(catalog) => catalog.snapshot().problems().to_vec(),
+        Err(CatalogError::Empty(problems)) if problems.is_empty() => {
+            return Ok(vec![
+                "catalog.stream_config: the files declare no stream".to_owned(),
+            ]);
+        }
+        Err(CatalogError::Empty(problems)) => problems,
+    };
+    let whole = problems
+        .iter()
+        .filter(|problem| problem.stream.is_none() && problem.severity == Severity::Error);
+    Ok(whole.map(ToString::to_string).collect())
 }
 
 fn outbound() -> Result<Arc<Outbound>, Failure> {

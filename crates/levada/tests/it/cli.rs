@@ -529,3 +529,47 @@ fn declared_streams_are_checked_without_a_server() {
     ]);
     assert_eq!(code(&output), 78, "{}", err(&output));
 }
+
+#[test]
+fn config_check_looks_at_the_files_it_names() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path().display().to_string();
+    let config = file(
+        dir.path(),
+        "levada.toml",
+        format!(
+            "[catalog]\nstream_config = [\"{at}/streams.yaml\"]\nschema_base_uris = [\"{at}/schemas\"]\n"
+        )
+        .as_bytes(),
+    );
+    let check = || run(&["config", "check", "--config", &config]);
+    let output = check();
+    assert_eq!(code(&output), 78);
+    let said = err(&output);
+    for part in [
+        &*format!(
+            "levada: {config}:2: `catalog.stream_config`: {at}/streams.yaml does not exist; name a YAML or JSON file"
+        ),
+        &*format!(
+            "levada: {config}:3: `catalog.schema_base_uris`: {at}/schemas does not exist; name the folder"
+        ),
+    ] {
+        assert!(said.contains(part), "{said}");
+    }
+    // There, but not what it should be.
+    file(dir.path(), "schemas", b"");
+    file(dir.path(), "streams.yaml", b"streams: {a: [");
+    let said = err(&check());
+    assert!(said.contains("schemas is a file; name the folder"), "{said}");
+    assert!(said.contains("streams.yaml: "), "{said}");
+    file(dir.path(), "streams.yaml", b"streams: {}");
+    assert!(err(&check()).contains("declare no stream"), "{}", err(&check()));
+    std::fs::remove_file(dir.path().join("schemas")).unwrap();
+    std::fs::create_dir(dir.path().join("schemas")).unwrap();
+    file(dir.path(), "streams.yaml", b"streams: {a: {schema_title: x}}");
+    let output = check();
+    assert_eq!(
+        (code(&output), &*out(&output)),
+        (0, "the configuration is in order\n")
+    );
+}

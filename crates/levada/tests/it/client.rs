@@ -2,9 +2,10 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// Longest wait for bytes that must come.
+/// Longest wait for bytes that must come. On a stream it counts from the last event, so that heartbeats
+/// do not stretch it.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A response whose head has been read.
@@ -143,6 +144,7 @@ impl Response {
             response: self,
             pending: Vec::new(),
             ended: false,
+            waiting: None,
         }
     }
 }
@@ -152,6 +154,8 @@ pub struct Stream {
     response: Response,
     pending: Vec<u8>,
     ended: bool,
+    /// Since when nothing but heartbeats came; `None` when nobody waits.
+    waiting: Option<Instant>,
 }
 
 /// A frame of Server-Sent Events as its lines came.
@@ -190,10 +194,16 @@ impl Stream {
         while self.pending.len() < count {
             assert!(self.fill(), "the stream ended");
         }
+        self.waiting = None;
         self.pending.drain(..count).collect()
     }
 
     fn fill(&mut self) -> bool {
+        let waiting = *self.waiting.get_or_insert_with(Instant::now);
+        let left = PATIENCE.saturating_sub(waiting.elapsed());
+        assert!(!left.is_zero(), "nothing but heartbeats for {PATIENCE:?}");
+        let socket = self.response.body.get_ref();
+        socket.set_read_timeout(Some(left)).unwrap();
         match self.response.next_chunk() {
             Some(chunk) => self.pending.extend(chunk),
             None => self.ended = true,
@@ -206,6 +216,9 @@ impl Stream {
         loop {
             if let Some(end) = self.pending.iter().position(|b| *b == b'\n') {
                 let line: Vec<u8> = self.pending.drain(..=end).collect();
+                if !line.starts_with(b":") && line != b"\n" {
+                    self.waiting = None;
+                }
                 return Some(String::from_utf8(line[..end].to_vec()).unwrap());
             }
             if self.ended || !self.fill() {

@@ -13,7 +13,11 @@ mod curl;
 #[cfg(test)]
 mod deadline;
 #[cfg(test)]
+mod dev;
+#[cfg(test)]
 mod export;
+#[cfg(test)]
+mod full_disk;
 #[cfg(test)]
 mod kill;
 #[cfg(test)]
@@ -28,8 +32,18 @@ mod realtime_resume;
 #[cfg(test)]
 mod realtime_tail;
 #[cfg(test)]
+mod refused;
+#[cfg(test)]
+mod reload;
+#[cfg(test)]
 mod scenario;
 #[cfg(test)]
 mod scripted;
 #[cfg(test)]
 mod server;
+#[cfg(test)]
+mod slow;
+#[cfg(test)]
+mod stored;
+#[cfg(test)]
+mod web;

@@ -5,8 +5,11 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use tempfile::TempDir;
+
+use crate::client::PATIENCE;
 
 /// The built binary.
 pub fn binary() -> Command {
@@ -61,6 +64,21 @@ impl Site {
         command
             .args(["serve", "--config"])
             .arg(self.path().join("levada.toml"));
+        Server::spawn(command)
+    }
+
+    /// Starts a server that writes no file beyond so many bytes, by means of the program `prlimit`:
+    /// what a full disk is to it.
+    pub fn start_limited(&self, prlimit: &Path, bytes: u64) -> Server {
+        let mut command = Command::new(prlimit);
+        command
+            .arg(format!("--fsize={bytes}:unlimited"))
+            .arg(env!("CARGO_BIN_EXE_levada"))
+            .args(["serve", "--config"])
+            .arg(self.path().join("levada.toml"));
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("LEVADA_")) {
+            command.env_remove(name);
+        }
         Server::spawn(command)
     }
 }
@@ -128,6 +146,28 @@ impl Server {
         self.child.wait().unwrap()
     }
 
+    /// Number of the process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The sum of a metric's samples, 0 where there is none.
+    pub fn metric(&self, name: &str) -> u64 {
+        let text = crate::client::get(self.address, "/metrics").text();
+        let samples = text.lines().filter_map(|line| line.strip_prefix(name));
+        let samples = samples.filter(|rest| rest.starts_with([' ', '{']));
+        samples
+            .map(|rest| rest.rsplit(' ').next().unwrap().parse::<f64>().unwrap() as u64)
+            .sum()
+    }
+
+    /// Bytes of memory that are its own at present.
+    pub fn memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("RssAnon:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
+    }
+
     /// Sends a signal by its short name.
     pub fn signal(&self, name: &str) {
         let status = Command::new("kill")
@@ -140,6 +180,15 @@ impl Server {
     /// Address with scheme.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+}
+
+/// Tries again until it holds: for what the server notices in its own rhythm.
+pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !holds() {
+        assert!(began.elapsed() < PATIENCE, "{what} within {PATIENCE:?}");
+        std::thread::yield_now();
     }
 }
 

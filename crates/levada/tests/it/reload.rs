@@ -1,0 +1,121 @@
+//! Stream configuration by URL: read again in the rhythm of its TTL; what makes no sense changes nothing
+//! and is counted. Schemas that could not be had are looked for again when the refusal has run out.
+
+use serde_json::json;
+
+use crate::client;
+use crate::server::{Server, Site, eventually};
+use crate::web::Web;
+
+const SCHEMA: &str = "{title: test, type: object, properties: {$schema: {type: string}, meta: {type: object, properties: {stream: {type: string}}}, n: {type: integer}}}";
+
+fn post(server: &Server, stream: &str, n: u32) -> u16 {
+    let event = json!({"$schema": "/test/1.0.0", "meta": {"stream": stream}, "n": n});
+    client::post(server.address, &event.to_string()).status
+}
+
+#[test]
+fn a_bad_reload_keeps_the_streams_in_force() {
+    let web = Web::start(200, r#"{"streams":{"a":{"schema_title":"test"}}}"#);
+    let site = Site::new(&format!(
+        "[catalog]\nstream_config = [\"{}/w/api.php?format=json&action=streamconfigs\"]\nschema_base_uris = [\"@/schemas/\"]\nttl = \"50ms\"\n",
+        web.url
+    ));
+    site.file("schemas/test/1.0.0", SCHEMA);
+    let server = site.start();
+    assert_eq!(post(&server, "a", 0), 201);
+    assert_eq!(post(&server, "b", 0), 400);
+    let mut stream = client::get(server.address, "/v2/stream/a?since=1970-01-01").stream();
+    let mut failed = 0;
+    for (n, (status, text)) in [
+        (500, "trouble"),
+        (200, "{\"streams\":{\"b\":{"),
+        (200, "<html>maintenance</html>"),
+        (200, "{\"streams\":{}}"),
+        (200, "{\"error\":{\"code\":\"internal\",\"info\":\"x\"}}"),
+        (200, "{\"streams\":{\"not a name\":{\"schema_title\":\"test\"}}}"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        web.says(status, text);
+        // Two more failures: the second reload began after the answer had changed.
+        let until = failed + 2;
+        eventually("the reload is counted as failed", || {
+            failed = server.metric("levada_catalog_reload_failed_total");
+            failed >= until
+        });
+        assert_eq!(post(&server, "a", n as u32 + 1), 201, "{text}");
+        let known = client::get(server.address, "/w/api.php?action=streamconfigs&streams=a").text();
+        assert!(known.contains("\"schema_title\":\"test\""), "{text}: {known}");
+    }
+    assert!(
+        server.log().contains("the old one stays in force"),
+        "{}",
+        server.log()
+    );
+    // One bad entry is left out, the good one takes force.
+    web.says(
+        200,
+        r#"{"streams":{"a":{"schema_title":"test"},"b":{"schema_title":"test"},"/(/":{"schema_title":"test"}}}"#,
+    );
+    eventually("the new stream takes force", || post(&server, "b", 1) == 201);
+    for n in 0..7 {
+        assert_eq!(
+            stream.event().event()["n"],
+            n,
+            "the open stream went on over all reloads"
+        );
+    }
+}
+
+#[test]
+fn a_schema_that_was_not_there_is_looked_for_again_when_the_refusal_has_run_out() {
+    let web = Web::start(404, "nothing here");
+    let config = |ttl: &str| {
+        format!(
+            "[catalog]\nstream_config = [\"@/streams.yaml\"]\nschema_base_uris = [\"{}/\"]\nschema_negative_ttl = \"{ttl}\"\n",
+            web.url
+        )
+    };
+    let site = |ttl| {
+        let site = Site::new(&config(ttl));
+        site.file("streams.yaml", "streams:\n  a: {schema_title: test}\n");
+        site
+    };
+    // As long as it holds, nobody is asked again, and what came in the meantime is not seen.
+    let long = site("1h");
+    let server = long.start();
+    assert_eq!(post(&server, "a", 0), 400);
+    let asked = web.asked();
+    assert!(asked > 0);
+    web.says(200, SCHEMA);
+    assert_eq!(post(&server, "a", 0), 400);
+    assert_eq!(web.asked(), asked, "the refusal was remembered");
+    drop(server);
+    // It runs out.
+    web.says(404, "nothing here");
+    let short = site("1ms");
+    let server = short.start();
+    assert_eq!(post(&server, "a", 0), 400);
+    web.says(200, SCHEMA);
+    eventually("the schema is found", || post(&server, "a", 0) == 201);
+    // A schema that is there and not secure is no schema, and healed by a better one.
+    let healed = site("1ms");
+    let server = healed.start();
+    web.says(
+        200,
+        "{title: test, type: object, properties: {n: {type: string, pattern: \"^(a+)+$\"}}}",
+    );
+    let event = json!({"$schema": "/test/1.0.0", "meta": {"stream": "a"}, "n": "aaaa"});
+    let refused = client::post(server.address, &event.to_string());
+    assert_eq!(refused.status, 400);
+    assert_eq!(refused.header("levada-error-code"), Some("schema_insecure"));
+    web.says(
+        200,
+        "{title: test, type: object, properties: {n: {type: string, maxLength: 9, pattern: \"^(a+)+$\"}}}",
+    );
+    eventually("the better schema is found", || {
+        client::post(server.address, &event.to_string()).status == 201
+    });
+}

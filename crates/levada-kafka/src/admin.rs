@@ -1,13 +1,27 @@
 //! Topics as they should be against topics as they are.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use levada_event::TopicName;
 use levada_log::TopicSpec;
+use rdkafka::admin::{
+    AdminClient, AdminOptions, ConfigResource, NewTopic, ResourceSpecifier, TopicReplication,
+};
+use rdkafka::error::RDKafkaErrorCode;
 
+use crate::client::{self, BATCH_OVERHEAD, Context, ErrorCounts, Role};
+use crate::cluster::{Cluster, Unanswered};
 use crate::{KafkaError, Settings};
+
+/// Topics asked about in one request.
+const TOPICS_AT_ONCE: usize = 100;
 
 /// Looks at topics of a cluster and creates them.
 pub struct Admin {
     settings: Settings,
+    client: AdminClient<Context>,
+    cluster: Arc<Cluster>,
 }
 
 /// A topic of the cluster.
@@ -60,33 +74,273 @@ impl Admin {
     /// # Errors
     /// [`KafkaError`] for settings that are refused and clusters that do not answer.
     pub async fn connect(settings: Settings) -> Result<Self, KafkaError> {
-        Ok(Self { settings })
+        settings.check()?;
+        let errors = Arc::new(ErrorCounts::default());
+        let cluster = Arc::new(Cluster::new(&settings, errors.clone())?);
+        cluster.id().await?;
+        Self::over(settings, cluster, errors)
+    }
+
+    pub(crate) fn over(
+        settings: Settings,
+        cluster: Arc<Cluster>,
+        errors: Arc<ErrorCounts>,
+    ) -> Result<Self, KafkaError> {
+        let client = client::create(&settings, Role::Admin, Context::new(Role::Admin, errors))?;
+        Ok(Self {
+            settings,
+            client,
+            cluster,
+        })
     }
 
     /// Compares `specs` with the cluster.
     ///
     /// # Errors
-    /// [`KafkaError::Unreachable`].
+    /// [`KafkaError::Unreachable`], [`KafkaError::Refused`].
     pub async fn check(&self, specs: &[TopicSpec]) -> Result<Vec<TopicReport>, KafkaError> {
-        let _ = specs;
-        Err(self.unreachable())
+        let mut reports = Vec::with_capacity(specs.len());
+        for specs in specs.chunks(TOPICS_AT_ONCE) {
+            let mut states = Vec::with_capacity(specs.len());
+            for spec in specs {
+                let state = self.cluster.state(&spec.name).await;
+                states.push(state.map_err(|why| self.cluster.unreachable(&why))?);
+            }
+            let there = specs.iter().zip(&states).filter(|(_, state)| state.is_some());
+            let configs = self.configs(there.map(|(spec, _)| &spec.name)).await?;
+            for (spec, state) in specs.iter().zip(states) {
+                let found = configs.get(spec.name.as_str());
+                let deviations = match (&state, found) {
+                    (Some(state), Some(found)) => self.deviations(spec, state, found),
+                    _ => Vec::new(),
+                };
+                reports.push(TopicReport {
+                    name: spec.name.clone(),
+                    state,
+                    deviations,
+                });
+            }
+        }
+        Ok(reports)
     }
 
-    /// Creates a topic to `spec`; one that exists is left as it is. Whether [`Settings`] allow it is
-    /// not asked: this is what the command does.
+    /// Creates a topic to `spec` and waits until it can be used; one that exists is left as it is.
+    /// Whether [`Settings`] allow it is not asked: this is what the command does.
     ///
     /// # Errors
     /// [`KafkaError::Unreachable`], [`KafkaError::Refused`].
     pub async fn create(&self, spec: &TopicSpec) -> Result<Creation, KafkaError> {
-        let _ = spec;
-        Err(self.unreachable())
+        let existing = self.cluster.state(&spec.name).await;
+        if existing.map_err(|why| self.cluster.unreachable(&why))?.is_some() {
+            return Ok(Creation::Existed);
+        }
+        let mut wanted = self.wanted(spec);
+        let created = match self.create_with(spec, &wanted).await? {
+            // Brokers before 3.6 do not know these, and do not refuse times by default either.
+            Err(RDKafkaErrorCode::InvalidConfig) => {
+                wanted.retain(|key, _| !TIME_BOUNDS.contains(&key.as_str()));
+                self.create_with(spec, &wanted).await?
+            }
+            answer => answer,
+        };
+        let creation = match created {
+            Ok(()) => Creation::Created,
+            // Another process was faster.
+            Err(RDKafkaErrorCode::TopicAlreadyExists) => Creation::Existed,
+            Err(RDKafkaErrorCode::InvalidTopic) => {
+                return Err(KafkaError::Refused {
+                    what: format!("create topic {}", spec.name),
+                    reason: "the name is not one of Kafka's, or there is a topic whose name differs only in \
+                             dots and underscores"
+                        .into(),
+                });
+            }
+            Err(code) => return Err(self.refused(format!("create topic {}", spec.name), code)),
+        };
+        let appears = self.cluster.appears(&spec.name).await;
+        appears.map_err(|why| self.cluster.unreachable(&why))?;
+        Ok(creation)
     }
 
-    fn unreachable(&self) -> KafkaError {
-        KafkaError::Unreachable {
-            servers: self.settings.bootstrap_servers.clone(),
-            seconds: 0,
-            reason: "not connected".into(),
+    async fn create_with(
+        &self,
+        spec: &TopicSpec,
+        settings: &BTreeMap<String, String>,
+    ) -> Result<Result<(), RDKafkaErrorCode>, KafkaError> {
+        let replication = self.settings.topics.replication_factor.map_or(-1, i32::from);
+        let mut topic = NewTopic::new(
+            spec.name.as_str(),
+            i32::try_from(spec.partitions).unwrap_or(i32::MAX),
+            TopicReplication::Fixed(replication),
+        );
+        for (key, value) in settings {
+            topic = topic.set(key, value);
         }
+        let answers = self.client.create_topics([&topic], &self.options()).await;
+        let answers = answers.map_err(|error| self.unanswered(error))?;
+        let answer = answers.into_iter().next();
+        Ok(answer.map_or(Err(RDKafkaErrorCode::Unknown), |answer| {
+            answer.map(|_| ()).map_err(|(_, code)| code)
+        }))
+    }
+
+    /// Topic settings that are asked for by a spec.
+    fn wanted(&self, spec: &TopicSpec) -> BTreeMap<String, String> {
+        let forever = || "-1".to_owned();
+        let age = spec.retention.age.map(|age| age.as_millis().to_string());
+        let bytes = spec.retention.bytes.map(|bytes| bytes.to_string());
+        let record = self.settings.record_bytes_max + BATCH_OVERHEAD;
+        let mut wanted = BTreeMap::from([
+            ("cleanup.policy".to_owned(), "delete".to_owned()),
+            ("retention.ms".to_owned(), age.unwrap_or_else(forever)),
+            ("retention.bytes".to_owned(), bytes.unwrap_or_else(forever)),
+            ("max.message.bytes".to_owned(), record.to_string()),
+            ("message.timestamp.type".to_owned(), "CreateTime".to_owned()),
+        ]);
+        for key in TIME_BOUNDS {
+            wanted.insert(key.to_owned(), i64::MAX.to_string());
+        }
+        if let Some(replicas) = self.settings.topics.min_insync_replicas {
+            wanted.insert("min.insync.replicas".to_owned(), replicas.to_string());
+        }
+        wanted.extend(self.settings.topics.config.clone());
+        wanted
+    }
+
+    fn deviations(
+        &self,
+        spec: &TopicSpec,
+        state: &TopicState,
+        found: &BTreeMap<String, String>,
+    ) -> Vec<Deviation> {
+        let mut deviations = Vec::new();
+        let mut differs = |setting: &str, wanted: String, found: String, remedy: &str| {
+            deviations.push(Deviation {
+                setting: setting.into(),
+                wanted,
+                found,
+                remedy: remedy.into(),
+            });
+        };
+        if state.partitions != spec.partitions {
+            let (wanted, found) = (spec.partitions.to_string(), state.partitions.to_string());
+            differs("partitions", wanted, found, REMEDY_PARTITIONS);
+        }
+        if let Some(wanted) = self.settings.topics.replication_factor
+            && state.replication_factor < u32::from(wanted)
+        {
+            let (wanted, found) = (wanted.to_string(), state.replication_factor.to_string());
+            differs("replication.factor", wanted, found, REMEDY_REPLICATION);
+        }
+        for (key, wanted) in self.wanted(spec) {
+            let Some(found) = found.get(&key) else { continue };
+            let number = |text: &str| text.parse::<i64>().ok();
+            let fine = match key.as_str() {
+                // As much as asked for, or more.
+                "max.message.bytes" | "min.insync.replicas" | TIME_BEFORE | TIME_AFTER => {
+                    number(found) >= number(&wanted)
+                }
+                _ => *found == wanted,
+            };
+            if !fine {
+                differs(&key, wanted, found.clone(), remedy(&key));
+            }
+        }
+        let insync = found.get("min.insync.replicas").map(String::as_str);
+        if self.settings.topics.min_insync_replicas.is_none()
+            && state.replication_factor > 1
+            && insync == Some("1")
+        {
+            differs("min.insync.replicas", "2".into(), "1".into(), REMEDY_INSYNC);
+        }
+        deviations
+    }
+
+    async fn configs(
+        &self,
+        topics: impl Iterator<Item = &TopicName>,
+    ) -> Result<BTreeMap<String, BTreeMap<String, String>>, KafkaError> {
+        let asked: Vec<_> = topics
+            .map(|topic| ResourceSpecifier::Topic(topic.as_str()))
+            .collect();
+        if asked.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let answers = self.client.describe_configs(&asked, &self.options()).await;
+        let answers = answers.map_err(|error| self.unanswered(error))?;
+        let mut configs = BTreeMap::new();
+        for answer in answers {
+            let resource: ConfigResource =
+                answer.map_err(|code| self.refused("describe the settings of a topic".into(), code))?;
+            let rdkafka::admin::OwnedResourceSpecifier::Topic(name) = resource.specifier else {
+                continue;
+            };
+            let entries = resource.entries.into_iter();
+            let entries = entries.filter_map(|entry| Some((entry.name, entry.value?)));
+            configs.insert(name, entries.collect());
+        }
+        Ok(configs)
+    }
+
+    fn options(&self) -> AdminOptions {
+        AdminOptions::new()
+            .request_timeout(Some(self.settings.request_timeout))
+            .operation_timeout(Some(self.settings.request_timeout))
+    }
+
+    fn refused(&self, what: String, code: RDKafkaErrorCode) -> KafkaError {
+        KafkaError::Refused {
+            what,
+            reason: code.to_string(),
+        }
+    }
+
+    fn unanswered(&self, error: rdkafka::error::KafkaError) -> KafkaError {
+        self.cluster.unreachable(&Unanswered::Refused(error))
+    }
+}
+
+impl std::fmt::Debug for Admin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Admin")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+const TIME_BEFORE: &str = "message.timestamp.before.max.ms";
+const TIME_AFTER: &str = "message.timestamp.after.max.ms";
+
+/// How far an event's time may lie from the broker's. Since Kafka 4.0 an hour in the future is the most
+/// by default, and events carry what their producers believe.
+const TIME_BOUNDS: [&str; 2] = [TIME_BEFORE, TIME_AFTER];
+
+const REMEDY_PARTITIONS: &str = "the topic is used as it is: keys stay in its own number of partitions. \
+Kafka can add partitions but never remove them, and adding moves keys; change the stream's number instead";
+const REMEDY_REPLICATION: &str =
+    "fewer brokers may fail than was meant; raise it with kafka-reassign-partitions";
+const REMEDY_INSYNC: &str = "what is acknowledged may be on one broker only and is lost with it; set 2 with \
+kafka-configs --alter";
+
+fn remedy(setting: &str) -> &'static str {
+    match setting {
+        "retention.ms" | "retention.bytes" => {
+            "events are kept for another time or amount than the stream says; set it with kafka-configs --alter"
+        }
+        "cleanup.policy" => {
+            "compaction removes all but the newest event of a key; set delete with kafka-configs --alter"
+        }
+        "max.message.bytes" => {
+            "larger events are refused as too large; raise it with kafka-configs --alter, or lower \
+             intake.event_bytes_max"
+        }
+        "message.timestamp.type" => {
+            "the broker replaces the events' own times, so that resuming and seeking by time go by the time \
+             of storing; set CreateTime with kafka-configs --alter"
+        }
+        TIME_BEFORE | TIME_AFTER => {
+            "events whose meta.dt lies further away are refused; raise it with kafka-configs --alter"
+        }
+        _ => "set it with kafka-configs --alter",
     }
 }

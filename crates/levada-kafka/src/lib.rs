@@ -6,9 +6,19 @@
 //! `docs/reference/guarantees.md` names.
 
 mod admin;
+mod chunk;
+mod client;
+mod cluster;
 mod error;
+mod fetch;
+mod header;
+mod live;
 mod log;
+mod past;
+mod produce;
+mod read;
 mod settings;
+mod statistics;
 mod stats;
 
 pub use admin::{Admin, Creation, Deviation, TopicReport, TopicState};

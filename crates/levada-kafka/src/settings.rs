@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use levada_event::limits::RECORD_BYTES_MAX;
+
 /// Everything a [`KafkaLog`](crate::KafkaLog) or an [`Admin`](crate::Admin) is told.
 #[derive(Clone)]
 pub struct Settings {
@@ -25,6 +27,12 @@ pub struct Settings {
     /// Most bytes of records that wait for delivery, of both producers together; more are refused as
     /// unavailable.
     pub produce_bytes_max: usize,
+    /// Largest record (key and value) in bytes; topics are created to take it. A topic that takes less
+    /// refuses what is larger.
+    pub record_bytes_max: usize,
+    /// How long a partition's broker may be away before its readers are told. Shorter than this are
+    /// most elections and restarts; meanwhile clients get heartbeats.
+    pub outage_grace: Duration,
     /// Most readers in the past at a time (partitions of sessions that catch up); others wait or share
     /// by turns. Each holds up to about a megabyte.
     pub catch_up_max: usize,
@@ -66,6 +74,8 @@ impl Settings {
             delivery_timeout: Duration::from_secs(25),
             request_timeout: Duration::from_secs(10),
             produce_bytes_max: 256 * 1024 * 1024,
+            record_bytes_max: RECORD_BYTES_MAX,
+            outage_grace: Duration::from_secs(15),
             catch_up_max: 256,
         }
     }

@@ -42,6 +42,12 @@ pub trait Subject: Send + Sync {
         String::new()
     }
 
+    /// Whether names that differ only in `.` and `_` are taken for one, as Kafka does. (Its names of
+    /// metrics would be the same, so it refuses to create the second.)
+    fn confuses_dots_and_underscores(&self) -> bool {
+        false
+    }
+
     /// How long to wait for what must come. Long: it is only waited out when a promise is broken.
     fn patience(&self) -> Duration {
         Duration::from_secs(60)

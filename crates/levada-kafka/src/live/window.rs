@@ -1,0 +1,175 @@
+//! The newest records of a live partition.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use levada_event::{Offset, RecordBatch};
+
+use crate::chunk::{Chunk, Cut};
+use crate::statistics::Glance;
+
+/// Bytes that are kept for readers a little behind the foremost one.
+const KEEP_BYTES: usize = 1024 * 1024;
+
+/// How far the loop goes ahead of its foremost reader.
+const AHEAD_BYTES: usize = 1024 * 1024;
+
+/// What a reader finds.
+pub(super) enum Found {
+    Batch(RecordBatch),
+    /// Not here: older than the window, or the loop has ended.
+    Elsewhere,
+    /// Nothing new, perhaps for this reason, since then.
+    Nothing {
+        trouble: Option<(Instant, String)>,
+    },
+}
+
+pub(super) struct Window {
+    chunks: VecDeque<Chunk>,
+    /// Everything from here up to `next` is in the chunks.
+    start: Offset,
+    next: Offset,
+    /// Behind the newest record that anybody has read.
+    lead: Offset,
+    /// Bytes of all chunks, and of those that nobody has read yet.
+    held: usize,
+    ahead: usize,
+    /// The partition's end, as last heard.
+    end: Offset,
+    behind_since: Option<Instant>,
+    trouble: Option<(Instant, String)>,
+    /// The loop is taking records out of its queue and has not pushed them yet.
+    pub(super) draining: bool,
+    pub(super) readers: usize,
+    pub(super) used: Instant,
+    pub(super) over: bool,
+}
+
+impl Window {
+    pub(super) fn at(from: Offset) -> Self {
+        Self {
+            chunks: VecDeque::new(),
+            start: from,
+            next: from,
+            lead: from,
+            held: 0,
+            ahead: 0,
+            end: from,
+            behind_since: None,
+            trouble: None,
+            draining: false,
+            readers: 0,
+            used: Instant::now(),
+            over: false,
+        }
+    }
+
+    pub(super) fn next(&self) -> Offset {
+        self.next
+    }
+
+    pub(super) fn is_idle(&self, after: Duration) -> bool {
+        self.readers == 0 && self.used.elapsed() >= after
+    }
+
+    pub(super) fn has_room(&self) -> bool {
+        self.ahead < AHEAD_BYTES
+    }
+
+    /// Records between the loop and the end.
+    pub(super) fn behind(&self) -> u64 {
+        self.end.saturating_sub(self.next)
+    }
+
+    pub(super) fn behind_for(&self) -> Duration {
+        self.behind_since.map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
+    pub(super) fn push(&mut self, chunk: Chunk) {
+        self.next = self.next.max(chunk.next());
+        self.held += chunk.bytes();
+        self.ahead += chunk.bytes();
+        self.chunks.push_back(chunk);
+        self.trouble = None;
+        self.watch_end();
+        self.let_go();
+    }
+
+    /// Takes what the client's statistics say. `true` when readers should look again.
+    pub(super) fn take(&mut self, glance: Glance) -> bool {
+        let mut moved = false;
+        if let Some(end) = glance.end {
+            self.end = end.max(self.next);
+        }
+        // While records are between the queue and here, an empty queue says nothing.
+        if let Some(reached) = glance.reached
+            && reached > self.next
+            && !self.draining
+        {
+            // Nothing that is shown lies in between.
+            self.next = reached;
+            moved = true;
+        }
+        self.watch_end();
+        match (glance.trouble, &self.trouble) {
+            (Some(why), None) => self.trouble = Some((Instant::now(), why)),
+            (Some(_), Some(_)) => moved = true,
+            (None, _) => self.trouble = None,
+        }
+        moved
+    }
+
+    fn watch_end(&mut self) {
+        if self.next >= self.end {
+            self.end = self.next;
+            self.behind_since = None;
+        } else if self.behind_since.is_none() {
+            self.behind_since = Some(Instant::now());
+        }
+    }
+
+    pub(super) fn find(&mut self, from: Offset, bytes: usize) -> Found {
+        if self.over || from < self.start {
+            return Found::Elsewhere;
+        }
+        if from >= self.next {
+            return Found::Nothing {
+                trouble: self.trouble.clone(),
+            };
+        }
+        let mut cut = Cut::new(from, bytes);
+        let first = self.chunks.partition_point(|chunk| chunk.next() <= from);
+        for chunk in self.chunks.range(first..) {
+            if !chunk.cut(from, &mut cut) {
+                break;
+            }
+        }
+        // Only a hole lies between here and the end.
+        let batch = cut.finish().unwrap_or_else(|| RecordBatch::empty(self.next));
+        self.lead_on(batch.next());
+        Found::Batch(batch)
+    }
+
+    fn lead_on(&mut self, to: Offset) {
+        if to <= self.lead {
+            return;
+        }
+        self.lead = to;
+        let unread = self.chunks.iter().rev().take_while(|chunk| chunk.next() > to);
+        self.ahead = unread.map(Chunk::bytes).sum();
+        self.let_go();
+    }
+
+    /// Lets go of the oldest that the foremost reader has passed, beyond what is kept for the others.
+    fn let_go(&mut self) {
+        while self.held > KEEP_BYTES
+            && let Some(oldest) = self.chunks.front()
+            && oldest.next() <= self.lead
+        {
+            self.start = oldest.next();
+            self.held -= oldest.bytes();
+            self.chunks.pop_front();
+        }
+    }
+}

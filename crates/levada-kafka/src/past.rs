@@ -1,0 +1,409 @@
+//! The past: readers at explicit offsets, a bounded number of them.
+//!
+//! A consumer can stand at one place of a partition, so there are a few of them, and up to that many
+//! places per partition at a time. What is fetched ahead for a place stays with it when a read ends, and
+//! the next read that goes on there finds it. When all places are taken, the one that was not used for
+//! the longest time is moved: that costs a fetch, and nobody is refused.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use levada_event::{Offset, RecordBatch, TopicPartition};
+use levada_log::LogError;
+use parking_lot::Mutex;
+use rdkafka::error::RDKafkaErrorCode;
+use tokio::sync::{Notify, OnceCell};
+
+use crate::Settings;
+use crate::chunk::{Chunk, ChunkBuilder, Cut};
+use crate::client::{Context, ErrorCounts, Role};
+use crate::fetch::{Assigned, Drained, Fetcher};
+
+/// Consumers for the past, and so places per partition. Each has a connection to every broker.
+const FETCHERS: usize = 4;
+
+/// A place that nobody went on from for this long is given up.
+const IDLE: Duration = Duration::from_secs(15);
+
+/// What a read takes out of its queue beyond its limit: nothing but the record that did not fit.
+const SPARE_BYTES: usize = 1;
+
+/// After a partition's broker was waited for in vain, further reads are this patient, for so long.
+const IMPATIENT: Duration = Duration::from_millis(500);
+const IMPATIENT_FOR: Duration = Duration::from_secs(15);
+
+pub(crate) struct Past {
+    settings: Settings,
+    errors: Arc<ErrorCounts>,
+    fetchers: [OnceCell<Fetcher>; FETCHERS],
+    shelf: Mutex<Shelf>,
+    /// A place was put back.
+    back: Notify,
+    outages: Mutex<HashMap<TopicPartition, Instant>>,
+}
+
+/// The places that exist.
+#[derive(Default)]
+struct Shelf {
+    idle: Vec<Place>,
+    /// Which fetchers stand in a partition, a bit each.
+    taken: HashMap<TopicPartition, u8>,
+    open: usize,
+}
+
+/// A place in a partition.
+struct Place {
+    of: TopicPartition,
+    fetcher: usize,
+    assigned: Assigned,
+    /// The first record that has not been handed out, if it exists.
+    next: Offset,
+    /// A record that was taken out of the queue and did not fit.
+    spare: Option<Chunk>,
+    at_end: bool,
+    used: Instant,
+}
+
+/// What a read of the past finds.
+#[derive(Debug)]
+pub(crate) enum Found {
+    Batch(RecordBatch),
+    /// The end of the partition, without a record before it.
+    End,
+    /// The partition cannot be read from there.
+    Failed(RDKafkaErrorCode),
+}
+
+impl Past {
+    pub(crate) fn new(settings: &Settings, errors: Arc<ErrorCounts>) -> Arc<Self> {
+        let past = Arc::new(Self {
+            settings: settings.clone(),
+            errors,
+            fetchers: [const { OnceCell::const_new() }; FETCHERS],
+            shelf: Mutex::default(),
+            back: Notify::new(),
+            outages: Mutex::default(),
+        });
+        tokio::spawn(sweep(Arc::downgrade(&past)));
+        past
+    }
+
+    /// How many places there are.
+    pub(crate) fn open(&self) -> usize {
+        self.shelf.lock().open
+    }
+
+    /// Whether a read before this one ended at `from`, so that this one can go on there.
+    pub(crate) fn stands_at(&self, of: &TopicPartition, from: Offset) -> bool {
+        let shelf = self.shelf.lock();
+        shelf
+            .idle
+            .iter()
+            .any(|place| place.next == from && place.of == *of)
+    }
+
+    /// Gives up all places.
+    pub(crate) fn close(&self) {
+        let mut shelf = self.shelf.lock();
+        shelf.open -= shelf.idle.len();
+        let idle = std::mem::take(&mut shelf.idle);
+        for place in &idle {
+            shelf.free(place);
+        }
+    }
+
+    /// Reads from `from` on, at most `bytes` of values but at least one record. With `afresh` the place
+    /// is fetched anew, so that an end which is met was met after this call began.
+    ///
+    /// # Errors
+    /// `Unavailable` when the broker gives nothing in time, although there is something or the end.
+    pub(crate) async fn read(
+        self: &Arc<Self>,
+        of: &TopicPartition,
+        from: Offset,
+        bytes: usize,
+        afresh: bool,
+    ) -> Result<Found, LogError> {
+        let began = tokio::time::Instant::now();
+        let until = began + self.patience(of);
+        let late = || {
+            LogError::Unavailable(format!(
+                "the broker of {of} gave no records within {:.1} s",
+                began.elapsed().as_secs_f64()
+            ))
+        };
+        let taken = tokio::time::timeout_at(until, self.take(of, from, afresh)).await;
+        let mut taken = match taken {
+            Ok(taken) => taken?,
+            Err(_) => return Err(late()),
+        };
+        let place = taken.place()?;
+        loop {
+            let drained = place.fill(bytes);
+            if let Some(batch) = place.cut(from, bytes) {
+                self.outages.lock().remove(of);
+                return Ok(Found::Batch(batch));
+            }
+            if let Drained::Failed(code) = drained {
+                taken.give_up();
+                return Ok(Found::Failed(code));
+            }
+            if place.at_end {
+                self.outages.lock().remove(of);
+                return Ok(Found::End);
+            }
+            if drained == Drained::Empty
+                && tokio::time::timeout_at(until, place.assigned.ready())
+                    .await
+                    .is_err()
+            {
+                taken.give_up();
+                self.outages.lock().insert(of.clone(), Instant::now());
+                return Err(late());
+            }
+        }
+    }
+
+    fn patience(&self, of: &TopicPartition) -> Duration {
+        let mut outages = self.outages.lock();
+        outages.retain(|_, since| since.elapsed() < IMPATIENT_FOR);
+        match outages.get(of) {
+            Some(_) => IMPATIENT.min(self.settings.request_timeout),
+            None => self.settings.request_timeout,
+        }
+    }
+
+    /// A place that stands at `from`, for this reader alone.
+    async fn take(
+        self: &Arc<Self>,
+        of: &TopicPartition,
+        from: Offset,
+        afresh: bool,
+    ) -> Result<Taken, LogError> {
+        loop {
+            let mut back = std::pin::pin!(self.back.notified());
+            back.as_mut().enable();
+            let turn = self
+                .shelf
+                .lock()
+                .turn(of, from, afresh, self.settings.catch_up_max.max(1));
+            match turn {
+                Turn::Ready(place) => return Ok(Taken::new(self, place)),
+                Turn::Room(fetcher) => return self.fetch(of, from, fetcher).await,
+                Turn::Move(place) => {
+                    // The old assignment is let go before the new one is asked for.
+                    let fetcher = place.fetcher;
+                    drop(place);
+                    return self.fetch(of, from, fetcher).await;
+                }
+                Turn::Wait => back.await,
+            }
+        }
+    }
+
+    async fn fetch(
+        self: &Arc<Self>,
+        of: &TopicPartition,
+        from: Offset,
+        number: usize,
+    ) -> Result<Taken, LogError> {
+        // Whatever happens from here on, the room that was taken on the shelf is given back.
+        let mut taken = Taken {
+            past: self.clone(),
+            of: of.clone(),
+            fetcher: number,
+            place: None,
+        };
+        let fetcher = self.fetchers[number]
+            .get_or_try_init(|| async { self.fetcher() })
+            .await?;
+        let assigned = fetcher.assign(of.clone(), from).await;
+        taken.place = Some(Place {
+            of: of.clone(),
+            fetcher: number,
+            assigned: assigned.map_err(LogError::Unavailable)?,
+            next: from,
+            spare: None,
+            at_end: false,
+            used: Instant::now(),
+        });
+        Ok(taken)
+    }
+
+    fn fetcher(&self) -> Result<Fetcher, LogError> {
+        let context = Context::new(Role::Past, self.errors.clone());
+        Fetcher::start(&self.settings, Role::Past, context)
+            .map_err(|error| LogError::Unavailable(error.to_string()))
+    }
+}
+
+/// How a reader gets its place.
+enum Turn {
+    /// This one stands there.
+    Ready(Place),
+    /// The fetcher of this number has none in the partition.
+    Room(usize),
+    /// This one of the same partition is to be moved.
+    Move(Place),
+    /// All are in use.
+    Wait,
+}
+
+impl Shelf {
+    fn turn(&mut self, of: &TopicPartition, from: Offset, afresh: bool, max: usize) -> Turn {
+        let here = |place: &Place| place.next == from && place.of == *of;
+        if let Some(at) = self.idle.iter().position(here) {
+            let place = self.idle.swap_remove(at);
+            return if afresh {
+                Turn::Move(place)
+            } else {
+                Turn::Ready(place)
+            };
+        }
+        let taken = self.taken.get(of).copied().unwrap_or(0);
+        let free = (0..FETCHERS).find(|number| taken & (1 << number) == 0);
+        if let Some(number) = free {
+            if self.open >= max && !self.evict() {
+                return self.move_one(of);
+            }
+            self.open += 1;
+            *self.taken.entry(of.clone()).or_default() |= 1 << number;
+            return Turn::Room(number);
+        }
+        self.move_one(of)
+    }
+
+    fn move_one(&mut self, of: &TopicPartition) -> Turn {
+        match self.oldest(|place| place.of == *of) {
+            Some(at) => Turn::Move(self.idle.swap_remove(at)),
+            None => Turn::Wait,
+        }
+    }
+
+    /// Gives up the place that was not used for the longest time. `false` when all are in use.
+    fn evict(&mut self) -> bool {
+        let Some(at) = self.oldest(|_| true) else {
+            return false;
+        };
+        let place = self.idle.swap_remove(at);
+        self.free(&place);
+        self.open -= 1;
+        true
+    }
+
+    fn oldest(&self, of: impl Fn(&Place) -> bool) -> Option<usize> {
+        let places = self.idle.iter().enumerate().filter(|(_, place)| of(place));
+        places.min_by_key(|(_, place)| place.used).map(|(at, _)| at)
+    }
+
+    fn free(&mut self, place: &Place) {
+        self.free_number(&place.of, place.fetcher);
+    }
+
+    fn free_number(&mut self, of: &TopicPartition, number: usize) {
+        if let Some(taken) = self.taken.get_mut(of) {
+            *taken &= !(1 << number);
+            if *taken == 0 {
+                self.taken.remove(of);
+            }
+        }
+    }
+}
+
+impl Place {
+    /// Takes records out of the queue, until there are `bytes` of them.
+    fn fill(&mut self, bytes: usize) -> Drained {
+        if self.spare.is_some() {
+            return Drained::Full;
+        }
+        let mut builder = ChunkBuilder::default();
+        let drained = self.assigned.drain(&mut builder, bytes.max(SPARE_BYTES));
+        self.spare = builder.finish();
+        if self.spare.is_some() {
+            self.at_end = false;
+        }
+        if drained == Drained::End {
+            self.at_end = true;
+        }
+        drained
+    }
+
+    /// Cuts a batch out of what was taken.
+    fn cut(&mut self, from: Offset, bytes: usize) -> Option<RecordBatch> {
+        let mut cut = Cut::new(from, bytes);
+        let spare = self.spare.take()?;
+        if !spare.cut(from, &mut cut) {
+            self.spare = Some(spare);
+        }
+        let batch = cut.finish()?;
+        self.next = batch.next();
+        Some(batch)
+    }
+}
+
+/// A place in use; it goes back when the reader is done.
+struct Taken {
+    past: Arc<Past>,
+    of: TopicPartition,
+    fetcher: usize,
+    place: Option<Place>,
+}
+
+impl Taken {
+    fn new(past: &Arc<Past>, place: Place) -> Self {
+        Self {
+            past: past.clone(),
+            of: place.of.clone(),
+            fetcher: place.fetcher,
+            place: Some(place),
+        }
+    }
+
+    fn place(&mut self) -> Result<&mut Place, LogError> {
+        let gone = || LogError::Unavailable("the reader's place is gone".into());
+        self.place.as_mut().ok_or_else(gone)
+    }
+
+    /// Does not go back.
+    fn give_up(&mut self) {
+        self.place = None;
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        let mut shelf = self.past.shelf.lock();
+        match self.place.take() {
+            Some(mut place) => {
+                place.used = Instant::now();
+                shelf.idle.push(place);
+            }
+            None => {
+                shelf.free_number(&self.of, self.fetcher);
+                shelf.open = shelf.open.saturating_sub(1);
+            }
+        }
+        drop(shelf);
+        self.past.back.notify_waiters();
+    }
+}
+
+/// Gives up places that nobody went on from.
+async fn sweep(past: std::sync::Weak<Past>) {
+    loop {
+        tokio::time::sleep(IDLE / 3).await;
+        let Some(past) = past.upgrade() else { return };
+        let mut shelf = past.shelf.lock();
+        let (stay, go): (Vec<_>, Vec<_>) = std::mem::take(&mut shelf.idle)
+            .into_iter()
+            .partition(|place| place.used.elapsed() < IDLE);
+        shelf.idle = stay;
+        for place in &go {
+            shelf.free(place);
+        }
+        shelf.open -= go.len();
+        drop(shelf);
+        drop(go);
+    }
+}

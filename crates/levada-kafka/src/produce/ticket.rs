@@ -1,0 +1,191 @@
+//! What becomes of one append: a count of records that are under way, and what their reports said.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use parking_lot::Mutex;
+use rdkafka::error::{KafkaError as Native, RDKafkaErrorCode};
+use rdkafka::message::Message;
+use rdkafka::producer::DeliveryResult;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+use crate::stats::Deliveries;
+
+/// Why a record was not stored, or is not known to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// The client can produce no more.
+    Fatal,
+    /// librdkafka's or the broker's code.
+    Code(RDKafkaErrorCode),
+}
+
+impl Failure {
+    pub(crate) fn of(error: &Native) -> Self {
+        match error.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::Fatal) => Failure::Fatal,
+            Some(code) => Failure::Code(code),
+            None => Failure::Code(RDKafkaErrorCode::Unknown),
+        }
+    }
+
+    /// Whether it says that the record was not stored. Everything that leaves it open whether the
+    /// broker had the record (time-outs, lost connections, a producer given up) does not.
+    pub(crate) fn is_certain(self) -> bool {
+        use RDKafkaErrorCode as Code;
+        matches!(
+            self,
+            Failure::Code(
+                Code::UnknownTopicOrPartition
+                    | Code::UnknownTopic
+                    | Code::UnknownPartition
+                    | Code::MessageSizeTooLarge
+                    | Code::InvalidMessageSize
+                    | Code::MessageBatchTooLarge
+                    | Code::InvalidTopic
+                    | Code::InvalidTimestamp
+                    | Code::InvalidRecord
+                    | Code::InvalidConfig
+                    | Code::PolicyViolation
+                    | Code::TopicAuthorizationFailed
+                    | Code::ClusterAuthorizationFailed
+                    | Code::SaslAuthenticationFailed
+                    | Code::NotEnoughReplicas
+                    | Code::UnsupportedForMessageFormat
+                    | Code::QueueFull
+                    | Code::PurgeQueue
+            )
+        )
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Failure::Fatal => f.write_str("the producer failed for good and is being replaced"),
+            Failure::Code(RDKafkaErrorCode::MessageTimedOut) => {
+                f.write_str("Kafka did not acknowledge the records in time")
+            }
+            Failure::Code(RDKafkaErrorCode::InvalidTimestamp) => f.write_str(
+                "the topic refuses the event's time (message.timestamp.before.max.ms, message.timestamp.after.max.ms)",
+            ),
+            Failure::Code(code) => write!(f, "{code}"),
+        }
+    }
+}
+
+/// How an append ended.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    /// Records that were stored.
+    pub(crate) stored: usize,
+    /// The lowest offset among them.
+    pub(crate) first: i64,
+    /// Why others were not.
+    pub(crate) failure: Option<Failure>,
+}
+
+struct State {
+    waiting: usize,
+    outcome: Outcome,
+    done: Option<oneshot::Sender<Outcome>>,
+    room: Option<OwnedSemaphorePermit>,
+}
+
+/// One append under way.
+pub(crate) struct Ticket {
+    state: Mutex<State>,
+    begun: Instant,
+    records: usize,
+    bytes: usize,
+    hasty: bool,
+    deliveries: Arc<Deliveries>,
+}
+
+impl Ticket {
+    /// For `records` of `bytes`, which hold `room` until all have their report. Without `done` nobody
+    /// waits.
+    pub(crate) fn new(
+        records: usize,
+        bytes: usize,
+        room: OwnedSemaphorePermit,
+        deliveries: Arc<Deliveries>,
+        done: Option<oneshot::Sender<Outcome>>,
+    ) -> Arc<Self> {
+        deliveries.queued(records, bytes);
+        let hasty = done.is_none();
+        Arc::new(Self {
+            state: Mutex::new(State {
+                waiting: records,
+                outcome: Outcome {
+                    stored: 0,
+                    first: i64::MAX,
+                    failure: None,
+                },
+                done,
+                room: Some(room),
+            }),
+            begun: Instant::now(),
+            records,
+            bytes,
+            hasty,
+            deliveries,
+        })
+    }
+
+    /// Takes the report of one record.
+    pub(crate) fn settle(&self, result: &DeliveryResult<'_>) {
+        self.take(1, |outcome| match result {
+            Ok(message) => {
+                outcome.stored += 1;
+                // Without acknowledgements there are no offsets.
+                outcome.first = outcome.first.min(message.offset());
+            }
+            Err((error, _)) => outcome.failure = Some(worse(outcome.failure, Failure::of(error))),
+        });
+    }
+
+    /// The last `records` were not handed over.
+    pub(crate) fn withdraw(&self, records: usize, failure: Failure) {
+        self.take(records, |outcome| {
+            outcome.failure = Some(worse(outcome.failure, failure));
+        });
+    }
+
+    fn take(&self, records: usize, note: impl FnOnce(&mut Outcome)) {
+        let mut state = self.state.lock();
+        note(&mut state.outcome);
+        state.waiting = state.waiting.saturating_sub(records);
+        if state.waiting > 0 {
+            return;
+        }
+        state.room = None;
+        let none = Outcome {
+            stored: 0,
+            first: i64::MAX,
+            failure: None,
+        };
+        let outcome = std::mem::replace(&mut state.outcome, none);
+        let done = state.done.take();
+        drop(state);
+        self.deliveries
+            .settled(self.records, self.bytes, outcome.stored, self.begun.elapsed());
+        if let (true, Some(failure)) = (self.hasty, outcome.failure) {
+            let lost = self.records - outcome.stored;
+            if self.deliveries.lost_hasty(lost) {
+                tracing::warn!(%failure, "hasty records were not stored; further losses show in metrics");
+            }
+        }
+        if let Some(done) = done {
+            let _ = done.send(outcome);
+        }
+    }
+}
+
+/// The one of two failures that leaves more open.
+fn worse(before: Option<Failure>, now: Failure) -> Failure {
+    match before {
+        Some(before) if now.is_certain() || !before.is_certain() => before,
+        _ => now,
+    }
+}

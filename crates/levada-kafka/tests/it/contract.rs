@@ -1,0 +1,105 @@
+//! The contract suite of the log, on a real broker.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use levada_kafka::KafkaLog;
+use levada_log::Log;
+use levada_log::suite::{PROMISES, Subject, try_promise};
+
+use super::cluster::Cluster;
+
+struct OnKafka {
+    cluster: Cluster,
+    log: Arc<KafkaLog>,
+}
+
+#[async_trait]
+impl Subject for OnKafka {
+    fn log(&self) -> Arc<dyn Log> {
+        self.log.clone()
+    }
+
+    /// New clients, as a process that starts has them; the broker's restarts are tested elsewhere.
+    async fn restart(&mut self) -> bool {
+        self.log.close().await;
+        self.log = Arc::new(self.cluster.log().await);
+        true
+    }
+
+    /// Retention is the broker's and counts by its own clock.
+    async fn pass(&mut self, _: Duration) -> bool {
+        false
+    }
+
+    fn confuses_dots_and_underscores(&self) -> bool {
+        true
+    }
+
+    fn prefix(&self) -> String {
+        self.cluster.prefix.clone()
+    }
+}
+
+macro_rules! promises {
+    ($($name:ident),+ $(,)?) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                let name = stringify!($name);
+                let Some(cluster) = Cluster::shared(name) else { return };
+                let log = Arc::new(cluster.log().await);
+                let mut subject = OnKafka { cluster, log };
+                try_promise(name, &mut subject).await;
+                subject.log.close().await;
+            }
+        )+
+
+        #[test]
+        fn no_promise_is_left_out() {
+            let tried = [$(stringify!($name)),+];
+            let all: Vec<_> = PROMISES.iter().map(|promise| promise.name).collect();
+            assert_eq!(all, tried);
+        }
+    };
+}
+
+promises![
+    the_first_offset_is_returned,
+    offsets_strictly_increase,
+    an_append_stays_together,
+    awaited_appends_keep_their_order,
+    an_empty_append_appends_nothing,
+    concurrent_appends_are_each_there_once,
+    a_dropped_append_loses_no_other,
+    a_record_too_large_refuses_the_whole_append,
+    the_largest_record_is_taken,
+    appending_needs_a_topic,
+    records_come_back_byte_for_byte,
+    partitions_are_apart,
+    one_record_is_always_returned,
+    the_limit_is_kept,
+    reading_on_meets_each_record_once,
+    an_empty_partition_answers_empty,
+    a_wait_without_records_ends_empty,
+    a_waiting_read_wakes_on_append,
+    all_waiting_readers_wake,
+    outside_the_bounds_is_out_of_range,
+    reading_needs_a_topic,
+    bounds_follow_appends,
+    a_time_finds_the_first_record_at_or_after_it,
+    timestamps_need_not_be_monotonic,
+    a_time_seek_in_a_long_history,
+    a_time_seek_sees_only_what_is_kept,
+    the_number_of_partitions_never_changes,
+    topics_have_names_of_their_own,
+    retention_counts_from_appending,
+    age_removes_and_answers_out_of_range,
+    bytes_remove_the_oldest,
+    redeclared_retention_takes_force,
+    a_restart_loses_nothing,
+    offsets_are_not_reused_after_a_restart,
+    offsets_are_not_reused_after_retention_and_restart,
+    facts_stay_the_same,
+];

@@ -47,12 +47,12 @@ impl Connection {
                 continue;
             };
             let head = std::str::from_utf8(&self.buffer[..end])?;
-            let length = head.lines().find_map(|line| {
-                line.to_ascii_lowercase()
-                    .strip_prefix("content-length:")
-                    .map(|v| v.trim().to_owned())
-            });
-            let length: usize = length.context("a response has a length")?.parse()?;
+            // The server writes names of headers in lower case.
+            let (_, length) = head
+                .split_once("\r\ncontent-length:")
+                .context("a response has a length")?;
+            let length = length.lines().next().unwrap_or_default();
+            let length: usize = length.trim().parse()?;
             let status = head.get(9..12).context("a response has a status")?.parse()?;
             let mut missing = (end + 4 + length).saturating_sub(filled);
             while missing > 0 {

@@ -49,27 +49,14 @@ fn escape_into(text: &[u8], first: usize, out: &mut Vec<u8>) {
 }
 
 /// Where the first of the three characters at or after `at` begins.
-fn find(text: &[u8], mut at: usize) -> Option<usize> {
-    while let Some(chunk) = text.get(at..).and_then(<[u8]>::first_chunk::<66>) {
-        // All of 64 places are looked at, without an early end: this becomes a few vector instructions.
-        if (0..64).fold(false, |any, i| {
-            any | begins([chunk[i], chunk[i + 1], chunk[i + 2]])
-        }) {
-            break;
-        }
-        at += 64;
-    }
-    (at..text.len()).find(|&i| match text[i..] {
-        [a, b, c, ..] => begins([a, b, c]),
-        [a, b] => begins([a, b, 0]),
-        _ => false,
-    })
-}
-
-/// Whether one of the characters begins here.
-#[inline(always)]
-fn begins([a, b, c]: [u8; 3]) -> bool {
-    ((a == 0xe2) & (b == 0x80) & (c & 0xfe == 0xa8)) | ((a == 0xc2) & (b == 0x85))
+fn find(text: &[u8], at: usize) -> Option<usize> {
+    memchr::memchr2_iter(0xe2, 0xc2, &text[at..])
+        .map(|found| at + found)
+        .find(|&i| match text[i..] {
+            [0xe2, 0x80, c, ..] => c & 0xfe == 0xa8,
+            [0xc2, c, ..] => c == 0x85,
+            _ => false,
+        })
 }
 
 #[cfg(test)]

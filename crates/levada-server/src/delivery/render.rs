@@ -154,9 +154,9 @@ impl Renderer {
         if shape.drop_canaries && is_canary(record, origin) {
             return Verdict::FilteredOut;
         }
-        let plain = shape.selection.is_plain();
-        if !plain {
-            // What is left out should not cost an id.
+        // What is left out should not cost an id.
+        let direct = shape.format == Format::Ndjson || shape.selection.is_plain();
+        if !direct {
             self.text.clear();
             let verdict = shape.selection.apply(record, origin, &mut self.text);
             if verdict != Verdict::Sent {
@@ -170,7 +170,7 @@ impl Renderer {
             self.out.extend_from_slice(self.id.as_bytes());
             self.out.extend_from_slice(sse::DATA);
         }
-        if plain {
+        if direct {
             let verdict = shape.selection.apply(record, origin, &mut self.out);
             if verdict != Verdict::Sent {
                 self.out.truncate(start);

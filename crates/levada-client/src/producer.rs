@@ -33,6 +33,11 @@ pub struct ProducerConfig {
     /// Ask the server to answer before it has checked and stored (`hasty`): an accepted event may
     /// still be lost.
     pub hasty: bool,
+    /// Stream of events that name none: the server fills `meta.stream` in, and where `$schema` is missing
+    /// too, the newest schema that the stream declares.
+    pub stream: Option<String>,
+    /// `$schema` of events that name none; the server fills it in.
+    pub schema: Option<String>,
     /// Longest wait for one answer.
     pub request_timeout: Duration,
     /// Longest time for a batch with all its retries; then its open events fail.
@@ -49,6 +54,8 @@ impl Default for ProducerConfig {
             linger: Duration::from_millis(5),
             in_flight: 1,
             hasty: false,
+            stream: None,
+            schema: None,
             request_timeout: Duration::from_secs(30),
             deadline: Duration::from_secs(120),
             backoff: Backoff::default(),

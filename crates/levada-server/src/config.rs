@@ -33,6 +33,7 @@ pub struct Config {
     pub intake: Intake,
     pub log: LogSection,
     pub streams: Streams,
+    pub realtime: Realtime,
     pub auth: Auth,
     pub compat: Compat,
     pub feeds: toml::Table,
@@ -151,6 +152,15 @@ pub struct Streams {
     pub redacted_pages: BTreeMap<String, Vec<String>>,
 }
 
+/// `[realtime]`
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "every key is documented once, in the table of keys")]
+pub struct Realtime {
+    pub events_per_second: u32,
+    pub per_part: bool,
+}
+
 /// `[auth]`
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -188,6 +198,7 @@ pub enum AuthMode {
 pub struct Compat {
     pub eventgate: bool,
     pub eventstreams: bool,
+    pub realtime: bool,
     pub streamconfigs: bool,
     pub wikifeeds: bool,
 }

@@ -135,6 +135,12 @@ impl App {
             }
         }
         let route = Route::of(path, call.request.uri().query());
+        if self.config.compat.realtime
+            && let Route::Realtime(_) = route
+            && path.ends_with('/')
+        {
+            return realtime::without_slash(&method, path, call.request.uri().query());
+        }
         if method == Method::OPTIONS && route != Route::NotFound {
             return self.options(&route);
         }

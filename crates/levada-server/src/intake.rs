@@ -18,6 +18,7 @@ use levada_wire::{ErrorCode, Failure, Report};
 
 mod add;
 mod append;
+mod article_key;
 mod check;
 mod dedupe;
 mod enrich;

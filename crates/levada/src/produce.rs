@@ -28,9 +28,13 @@ pub(crate) struct Args {
     file: PathBuf,
     #[command(flatten)]
     remote: Remote,
-    /// Refuse events whose meta.stream is not this one (it is checked, never written)
+    /// Stream of events that name none in meta.stream; those that name another are refused
     #[arg(long, value_name = "NAME")]
     stream: Option<String>,
+    /// URI of the schema of events without $schema, such as /levada/article/1.0.0; with --stream alone
+    /// it is the newest that the stream declares
+    #[arg(long, value_name = "URI")]
+    schema: Option<String>,
     /// Most events in one request
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     batch: u32,
@@ -60,6 +64,8 @@ pub(crate) async fn run(args: Args, stop: Stop) -> Result<Exit, Failure> {
         batch_events: args.batch as usize,
         in_flight: args.concurrency as usize,
         hasty: args.hasty,
+        stream: args.stream.clone(),
+        schema: args.schema,
         deadline: args.deadline,
         ..ProducerConfig::default()
     };

@@ -41,10 +41,39 @@ enum Answer {
     OutOfTime,
 }
 
+/// The query of a request, with its question mark.
+fn query(config: &ProducerConfig) -> String {
+    let mut pairs = Vec::new();
+    if config.hasty {
+        pairs.push("hasty=true".to_owned());
+    }
+    for (name, value) in [("stream", &config.stream), ("schema_uri", &config.schema)] {
+        if let Some(value) = value {
+            pairs.push(format!("{name}={}", escaped(value)));
+        }
+    }
+    if pairs.is_empty() {
+        return String::new();
+    }
+    format!("?{}", pairs.join("&"))
+}
+
+fn escaped(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/:".contains(&byte);
+    text.bytes()
+        .map(|byte| {
+            if plain(byte) {
+                char::from(byte).to_string()
+            } else {
+                format!("%{byte:02X}")
+            }
+        })
+        .collect()
+}
+
 impl Poster {
     pub(super) fn new(server: Server, config: ProducerConfig) -> Self {
-        let query = if config.hasty { "?hasty=true" } else { "" };
-        let url = server.at(&format!("{}{query}", paths::EVENTS));
+        let url = server.at(&format!("{}{}", paths::EVENTS, query(&config)));
         Self { server, config, url }
     }
 

@@ -173,13 +173,13 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "intake.schema_uri_query_param",
-        "\"\"",
-        "Query parameter that gives $schema to events without one, such as \"schema_uri\".",
+        "\"schema_uri\"",
+        "Query parameter that gives $schema to events without one; empty: none does.",
     ),
     key(
         "intake.stream_query_param",
-        "\"\"",
-        "Query parameter that gives meta.stream to events without one, such as \"stream\".",
+        "\"stream\"",
+        "Query parameter that gives meta.stream to events without one, and to those without $schema the newest schema that the stream declares; empty: none does.",
     ),
     key(
         "intake.test_events",
@@ -242,6 +242,16 @@ pub const KEYS: &[Key] = &[
         "Pages whose user fields readers never see: { \"en.wikipedia.org\" = [\"Some title\"] }.",
     ),
     key(
+        "realtime.events_per_second",
+        "0",
+        "Most events per second over one connection of the Realtime API; 0 for as fast as the client reads.",
+    ),
+    key(
+        "realtime.per_part",
+        "true",
+        "Where events per second are bounded: a connection that reads some of the ten parts gets as many tenths of them.",
+    ),
+    key(
         "auth.mode",
         "\"off\"",
         "Whether the server asks who is there: \"off\" (there are no accounts), \"optional\" (who shows credentials has their rights and wrong ones are refused; who shows none is let in) or \"required\".",
@@ -290,6 +300,11 @@ pub const KEYS: &[Key] = &[
         "compat.eventstreams",
         "false",
         "Behave as EventStreams where Levada does better: X-Client-IP is required with a connection limit, since=1970 means latest.",
+    ),
+    key(
+        "compat.realtime",
+        "false",
+        "Behave as the original Realtime API where Levada does better: positions without parts are dropped, positions that are gone mean live, 50 events a second, its filters, names and statuses.",
     ),
     key(
         "compat.streamconfigs",

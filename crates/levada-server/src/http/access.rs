@@ -235,15 +235,14 @@ impl App {
     }
 }
 
-/// Whether errors of this path are written in the shape of the Realtime API.
-fn is_realtime(path: &str) -> bool {
+/// Whether errors of this path are written in the shape of the Realtime API: everything below `/v2` but
+/// what belongs to EventStreams.
+pub(super) fn is_realtime(path: &str) -> bool {
     let mut segments = path.split('/').filter(|segment| !segment.is_empty());
-    segments
-        .next()
-        .is_some_and(|first| first.eq_ignore_ascii_case("v2"))
-        && segments.next().is_some_and(|second| {
-            ["articles", "streams"]
-                .iter()
-                .any(|s| second.eq_ignore_ascii_case(s))
-        })
+    let mut next_is = |name: &str| {
+        segments
+            .next()
+            .is_some_and(|found| found.eq_ignore_ascii_case(name))
+    };
+    next_is("v2") && !next_is("stream")
 }

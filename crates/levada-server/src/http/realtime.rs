@@ -3,6 +3,7 @@
 //!
 //! Everything that can be refused is refused before the first byte, in the order of the contract (§1.4).
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE};
@@ -27,11 +28,13 @@ use crate::delivery::{Api, From, OpenError, Request, TopicRequest};
 mod bind;
 mod fields;
 mod negotiate;
+mod original;
 mod parts;
 mod positions;
 
 use bind::Params;
 use fields::Fields;
+pub(super) use original::without_slash;
 pub(super) use positions::positions;
 
 /// The stream behind `/v2/articles`.
@@ -61,16 +64,24 @@ async fn subscribe(app: &App, call: &mut Call, name: &str) -> Result<Response<Bo
     let wanted = vec![Wanted::read(path_of(name), stream.name.clone())];
     app.require(call, &wanted)?;
     let places = enter(app, call)?;
-    let params = bind::read(call, app.config.intake.deadline)
+    let strict = app.config.compat.realtime;
+    let params = bind::read(call, app.config.intake.deadline, strict)
         .await
         .map_err(refused)?;
     let selection = selection(app, &stream, &params).await.map_err(refused)?;
     let mut topics = topics(app, &stream);
-    let (partitions, from) = start(call, &stream, &topics, &params).map_err(refused)?;
+    let (partitions, mut from) = start(call, &stream, &topics, &params, strict).map_err(refused)?;
+    if strict {
+        original::forget_gone(&**app.delivery.log(), &topics, &mut from).await;
+    }
     for topic in &mut topics {
         topic.partitions.clone_from(&partitions);
     }
-    let (format, content_type) = negotiate::format(call.request.headers());
+    let (format, content_type) = if strict {
+        original::format(call.request.headers()).map_err(refused)?
+    } else {
+        negotiate::format(call.request.headers())
+    };
     let age = app.config.streams.connection_age_max;
     let request = Request {
         topics,
@@ -81,7 +92,7 @@ async fn subscribe(app: &App, call: &mut Call, name: &str) -> Result<Response<Bo
         drop_canaries: true,
         retry: None,
         max_age: (!age.is_zero()).then_some(age),
-        rate: None,
+        rate: rate(app, params.parts.len()),
     };
     let opened = app.delivery.open(request).await.map_err(|error| {
         let status = match &error {
@@ -96,7 +107,11 @@ async fn subscribe(app: &App, call: &mut Call, name: &str) -> Result<Response<Bo
         session.end_when(revoked);
     }
     let body = Body::Stream(Box::pin(Counted::new(session, places)));
-    let (body, encoding) = negotiate::encode(call.request.headers(), format, body);
+    let (body, encoding) = if strict {
+        (body, None)
+    } else {
+        negotiate::encode(call.request.headers(), format, body)
+    };
     let mut response = Response::new(body);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
@@ -116,6 +131,23 @@ async fn subscribe(app: &App, call: &mut Call, name: &str) -> Result<Response<Bo
     }
     app.stream_headers(headers);
     Ok(response)
+}
+
+/// Most events per second over a connection that reads this many parts, none meaning all (§1.10).
+fn rate(app: &App, parts: usize) -> Option<NonZeroU32> {
+    let all = match app.config.realtime.events_per_second {
+        0 if app.config.compat.realtime => original::EVENTS_PER_SECOND,
+        set => set,
+    };
+    let parts = match parts {
+        0 => parts::PARTS,
+        some => (some as u32).min(parts::PARTS),
+    };
+    if all == 0 || !app.config.realtime.per_part {
+        return NonZeroU32::new(all);
+    }
+    let share = u64::from(all) * u64::from(parts) / u64::from(parts::PARTS);
+    NonZeroU32::new((share as u32).max(1))
 }
 
 /// The stream that readers mean by `name`.
@@ -182,16 +214,21 @@ async fn selection(app: &App, stream: &Arc<Stream>, params: &Params) -> Result<S
         SpliceKind::Meta => Dialect::Meta,
         SpliceKind::Event => Dialect::Event,
     };
-    let known = Fields::new(schema.as_deref(), dialect);
+    let strict = app.config.compat.realtime;
+    let known = Fields::new(schema.as_deref(), dialect, strict);
     let mut paths = Vec::with_capacity(params.fields.len());
     for field in &params.fields {
         paths.push(known.select(field).map_err(Refusal::unprocessable)?);
     }
-    let mut filters = Vec::with_capacity(params.filters.len());
-    for text in &params.filters {
-        let filter = Filter::from_json(text, &|name| known.filter(name));
-        filters.push(filter.map_err(|e| Refusal::unprocessable(e.to_string()))?);
-    }
+    let filters = if strict {
+        original::filters(&params.filters, &known)?
+    } else {
+        let read = |text: &String| {
+            Filter::from_json(text, &|name| known.filter(name))
+                .map_err(|e| Refusal::unprocessable(e.to_string()))
+        };
+        params.filters.iter().map(read).collect::<Result<Vec<_>, _>>()?
+    };
     let projection = match paths.is_empty() {
         true => None,
         false => Some(Projection::new(paths).map_err(|e| Refusal::unprocessable(e.to_string()))?),
@@ -219,6 +256,7 @@ fn start(
     stream: &Stream,
     topics: &[TopicRequest],
     params: &Params,
+    strict: bool,
 ) -> Result<(Option<Vec<u32>>, From), Refusal> {
     params
         .check_times(call.received)
@@ -234,6 +272,7 @@ fn start(
     let header = call.request.headers().get(LAST_EVENT_ID);
     let Some(header) = header.filter(|_| !params.is_positioned()) else {
         let chosen = |partition: i64| match &partitions {
+            None if strict => false,
             // Beyond the original: without parts, positions are those of all parts.
             None => (0..i64::from(count)).contains(&partition),
             Some(some) => some.iter().any(|p| i64::from(*p) == partition),
@@ -284,6 +323,9 @@ fn named(topic: &TopicRequest, positions: &[(u32, Position)]) -> Vec<Element> {
 impl App {
     /// A wrong method on a route of the Realtime API.
     pub(super) fn realtime_wrong_method(&self) -> Response<Body> {
+        if self.config.compat.realtime {
+            return self.message(StatusCode::NOT_FOUND, "Not Found", "");
+        }
         self.message(
             StatusCode::METHOD_NOT_ALLOWED,
             "Method Not Allowed: use GET or POST",

@@ -13,7 +13,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 use super::route::Route;
-use super::{App, Call};
+use super::{App, Call, access};
 
 /// A response body: nothing, bytes at hand, or a subscription.
 pub enum Body {
@@ -139,7 +139,11 @@ impl App {
     }
 
     pub(super) fn not_found(&self, call: &Call) -> Response<Body> {
-        let detail = format!("there is nothing at {}", call.request.uri().path());
+        let path = call.request.uri().path();
+        if access::is_realtime(path) {
+            return self.message(StatusCode::NOT_FOUND, "Not Found", "");
+        }
+        let detail = format!("there is nothing at {path}");
         self.problem(ErrorCode::NotFound, "not_found", "Not Found", &detail, call)
     }
 

@@ -1,11 +1,15 @@
-//! Additions: fields that an event lacks, spliced into its text at the ends of their objects.
+//! Additions: fields that an event lacks, spliced into its text at the ends of their objects; and values
+//! that are the server's to say, put in the place of what was sent.
+
+use std::ops::Range;
 
 use levada_event::json::{Kind, Value, write_string};
 
-/// Fields to add to one event.
+/// Fields to add to one event, and values to change in it.
 #[derive(Debug, Default)]
 pub(super) struct Additions<'a> {
     fields: Vec<Field<'a>>,
+    changes: Vec<(Range<usize>, Vec<u8>)>,
 }
 
 #[derive(Debug)]
@@ -52,22 +56,42 @@ impl<'a> Additions<'a> {
         self.add(event, path, value);
     }
 
-    /// Whether there is nothing to add.
+    /// As [`add`](Self::add), and where the event has something there, `value` takes its place.
+    pub(super) fn set(&mut self, event: Value<'_>, path: &[&'a str], value: Vec<u8>) {
+        match event.at_path(path.iter().copied()) {
+            Some(found) => self.changes.push((found.start()..found.end(), value)),
+            None => self.add(event, path, value),
+        }
+    }
+
+    /// Whether there is nothing to do.
     pub(super) fn is_empty(&self) -> bool {
-        self.fields.is_empty()
+        self.fields.is_empty() && self.changes.is_empty()
     }
 
     /// Appends the text of `event` with the additions in it.
     pub(super) fn render(mut self, event: Value<'_>, out: &mut Vec<u8>) {
         self.fields.sort_by_key(|field| field.close);
+        self.changes.sort_by_key(|(range, _)| range.start);
         let (raw, base) = (event.raw().as_bytes(), event.start());
         let mut copied = 0;
+        let mut changes = self.changes.iter().peekable();
         for group in self.fields.chunk_by(|a, b| a.close == b.close) {
             let close = group[0].close - base;
+            while let Some((range, value)) = changes.next_if(|(range, _)| range.start < close + base) {
+                out.extend_from_slice(&raw[copied..range.start - base]);
+                out.extend_from_slice(value);
+                copied = range.end - base;
+            }
             out.extend_from_slice(&raw[copied..close]);
             copied = close;
             let fields: Vec<&Field<'_>> = group.iter().collect();
             members(out, &fields, 0, group[0].empty);
+        }
+        for (range, value) in changes {
+            out.extend_from_slice(&raw[copied..range.start - base]);
+            out.extend_from_slice(value);
+            copied = range.end - base;
         }
         out.extend_from_slice(&raw[copied..]);
     }
@@ -150,6 +174,22 @@ mod tests {
             &[(&["meta", "id"], "x")],
             r#"{"meta":{"id":"x"}}"#,
         );
+    }
+
+    #[test]
+    fn what_is_the_servers_to_say_takes_the_place_of_what_was_sent() {
+        let text = br#"[7,{"event":{"at":"old","n":1},"meta":{},"last":[1]}]"#;
+        let document = Document::parse(text).unwrap();
+        let event = document.root().items().nth(1).unwrap();
+        let mut additions = Additions::default();
+        additions.set(event, &["last"], b"2".to_vec());
+        additions.set(event, &["event", "at"], b"\"new\"".to_vec());
+        additions.set(event, &["meta", "id"], b"3".to_vec());
+        additions.set(event, &["event", "to"], b"4".to_vec());
+        let mut out = Vec::new();
+        additions.render(event, &mut out);
+        let want = r#"{"event":{"at":"new","n":1,"to":4},"meta":{"id":3},"last":2}"#;
+        assert_eq!(String::from_utf8(out).unwrap(), want);
     }
 
     #[test]

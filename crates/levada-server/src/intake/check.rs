@@ -10,14 +10,15 @@ use levada_catalog::{
     Schema, SchemaError, Snapshot, SpliceKind, Stream, Unauthorised, authorise, describe_event,
 };
 use levada_event::json::{Document, Kind, Recycled, Value, push_one_line};
-use levada_event::splice::{Dialect, find_splice_in, has_separators};
+use levada_event::limits::RECORD_BYTES_MAX;
+use levada_event::splice::{Dialect, escape_separators, find_splice_in, has_separators};
 use levada_event::{Flags, Splice, Timestamp};
 use levada_log::partition_of;
 use levada_wire::report::{Context, Violation};
 use levada_wire::{ErrorCode, Failure};
 
 use super::topics::Topic;
-use super::{Intake, MayWrite, RequestContext, enrich};
+use super::{Intake, MayWrite, RequestContext, article_key, enrich};
 
 /// The texts of a request while its events are checked.
 pub(super) struct Scratch {
@@ -115,6 +116,16 @@ impl Intake {
             );
             return Err(refuse(ErrorCode::EventTooLarge, &message));
         }
+        // Delivered lines have no raw separators, and an escape may be three times as long (contract realtime §5.1).
+        let raw = event.raw().as_bytes();
+        if raw.len() > RECORD_BYTES_MAX / 3 && escape_separators(raw).len() > RECORD_BYTES_MAX {
+            let message = "the event with its U+0085, U+2028 and U+2029 escaped would be longer than the 20 MiB that clients read";
+            return Err(refuse(ErrorCode::EventTooLarge, message));
+        }
+        let named = event
+            .get("meta")
+            .and_then(|meta| meta.get("stream"))
+            .map(|s| s.as_str());
         let uri = match event.get("$schema").map(|s| s.as_str()) {
             Some(Some(uri)) if !uri.is_empty() => uri,
             Some(_) => {
@@ -123,9 +134,14 @@ impl Intake {
                     "$schema must be a non-empty string",
                 ));
             }
-            None => match &request.schema_uri {
-                Some(uri) => Cow::Borrowed(uri.as_str()),
-                None => {
+            None => match (&request.schema_uri, &request.stream) {
+                (Some(uri), _) => Cow::Borrowed(uri.as_str()),
+                (None, Some(stream)) => {
+                    let name = named.as_ref().and_then(Option::as_deref);
+                    let declared = declared_schema(snapshot, name.unwrap_or(stream));
+                    Cow::Owned(declared.map_err(|why| refuse(ErrorCode::SchemaMissing, &why))?)
+                }
+                (None, None) => {
                     let message = "Field(s) $schema were missing from event and could not be extracted.";
                     return Err(refuse(ErrorCode::SchemaMissing, message));
                 }
@@ -143,10 +159,6 @@ impl Intake {
                 }
             },
         };
-        let named = event
-            .get("meta")
-            .and_then(|meta| meta.get("stream"))
-            .map(|s| s.as_str());
         let stream_name = match named {
             Some(Some(name)) if !name.is_empty() => name,
             Some(_) => {
@@ -170,7 +182,13 @@ impl Intake {
             return Err(refuse(ErrorCode::Forbidden, &message));
         }
         let stream = snapshot.stream(&stream_name);
-        let additions = enrich::additions(event, &schema, stream.as_deref(), request);
+        // A version is named, also where "latest" was looked up.
+        let schema_uri = match (event.get("$schema"), &request.schema_uri) {
+            (Some(_), _) => None,
+            (None, Some(uri)) => Some(uri.as_str()),
+            (None, None) => schema.id().filter(|id| id.starts_with('/')).or(Some(&*uri)),
+        };
+        let additions = enrich::additions(event, &schema, stream.as_deref(), request, schema_uri);
         let start = scratch.mark();
         if scratch.one_line && additions.is_empty() && !schema.has_defaults() {
             scratch.out.extend_from_slice(event.raw().as_bytes());
@@ -265,9 +283,12 @@ impl Intake {
             None => None,
             Some(template) => {
                 let start = scratch.mark();
-                template
-                    .render(event, &mut scratch.out)
-                    .map_err(|e| refuse(ErrorCode::KeyFieldMissing, e.to_string()))?;
+                if let Err(missing) = template.render(event, &mut scratch.out)
+                    && !(stream.levada.splice == SpliceKind::Event
+                        && article_key::by_title(event, &mut scratch.out))
+                {
+                    return Err(refuse(ErrorCode::KeyFieldMissing, missing.to_string()));
+                }
                 Some(start..scratch.mark())
             }
         };
@@ -312,6 +333,21 @@ impl Intake {
             flags,
             dedupe,
         })
+    }
+}
+
+/// The schema of an event that names none, in a request that names its stream.
+fn declared_schema(snapshot: &Snapshot, stream: &str) -> Result<String, String> {
+    let declared = snapshot.stream(stream);
+    match declared.map(|stream| (stream.schema_uri.clone(), stream.schema_title.clone())) {
+        Some((Some(uri), _)) => Ok(uri),
+        Some((None, Some(title))) => Ok(format!("/{}/latest", title.trim_matches('/'))),
+        Some((None, None)) => Err(format!(
+            "the event has no $schema, and the stream {stream} declares none"
+        )),
+        None => Err(format!(
+            "the event has no $schema, and there is no stream {stream} whose schema could be taken"
+        )),
     }
 }
 

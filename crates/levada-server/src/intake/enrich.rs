@@ -13,14 +13,16 @@ const HEADER_CHARS_MAX: usize = 400;
 /// Title prefix of schemas whose top-level `dt` the server fills in.
 const LEGACY_TITLE: &str = "analytics/legacy";
 
+/// What is to be filled in. `schema_uri` goes to an event that names none.
 pub(super) fn additions<'a>(
     event: Value<'_>,
     schema: &Schema,
     stream: Option<&'a Stream>,
     request: &'a RequestContext,
+    schema_uri: Option<&str>,
 ) -> Additions<'a> {
     let mut additions = Additions::default();
-    if let Some(uri) = &request.schema_uri {
+    if let Some(uri) = schema_uri {
         additions.add_text(event, &["$schema"], uri);
     }
     if let Some(name) = &request.stream {
@@ -40,9 +42,10 @@ pub(super) fn additions<'a>(
     if fields.meta_dt && lacks("dt") {
         additions.add(event, &["meta", "dt"], now(request));
     }
-    // An article without an event object gets one: delivery writes the position there.
-    if fields.event_date_published && event.at_path(["event", "date_published"]).is_none() {
-        additions.add(event, &["event", "date_published"], now(request));
+    // The server's own time, whatever was sent: readers resume by it. An article without an event
+    // object gets one: delivery writes the position there.
+    if fields.event_date_published {
+        additions.set(event, &["event", "date_published"], now(request));
     }
     let legacy = schema
         .title()

@@ -227,10 +227,11 @@ impl Gather {
             return Ok(event);
         };
         let found = document.root().at_path(["meta", "stream"]);
-        if found.is_some_and(|found| found.is_str(wanted)) {
+        // Where there is none, the server fills in the one that the request names.
+        let Some(found) = found.filter(|found| !found.is_str(wanted)) else {
             return Ok(event);
-        }
-        let found = found.map_or("absent", |found| found.raw()).to_owned();
+        };
+        let found = found.raw().to_owned();
         Err(Refusal {
             code: "other_stream",
             message: format!("meta.stream is {found}, not {wanted:?}"),

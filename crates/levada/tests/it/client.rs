@@ -213,7 +213,10 @@ impl Stream {
 
     /// The next line without its line feed; `None` at the end of the stream.
     pub fn line(&mut self) -> Option<String> {
+        let began = Instant::now();
         loop {
+            // Heartbeats keep every single read short.
+            assert!(began.elapsed() < PATIENCE, "no line within {PATIENCE:?}");
             if let Some(end) = self.pending.iter().position(|b| *b == b'\n') {
                 let line: Vec<u8> = self.pending.drain(..=end).collect();
                 if !line.starts_with(b":") && line != b"\n" {

@@ -76,6 +76,10 @@ struct Open {
     target: String,
     #[serde(default)]
     headers: BTreeMap<String, String>,
+    /// POST where there is a body, unless said otherwise.
+    method: Option<String>,
+    body: Option<String>,
+    json: Option<Value>,
 }
 
 /// What a response is like.
@@ -117,6 +121,9 @@ struct Read {
     /// Lines of NDJSON, each matching partially.
     #[serde(default)]
     lines: Vec<Value>,
+    /// Lines of NDJSON in whatever order, each matching one of these and each of these matched.
+    #[serde(default)]
+    any_order: Vec<Value>,
     /// The `id` of the last frame read by `events`, partially.
     id: Option<Value>,
     /// The text of the `data` of the last frame read by `events`.
@@ -228,8 +235,18 @@ fn perform(
         check_body(response, expect);
     }
     if let Some(open) = &step.open {
-        let headers = headers(&open.headers, saved);
-        let response = client::request(address, "GET", &open.target, &headers, b"");
+        let mut headers = headers(&open.headers, saved);
+        let body = match (&open.body, &open.json) {
+            (Some(text), _) => text.clone(),
+            (None, Some(json)) => json.to_string(),
+            (None, None) => String::new(),
+        };
+        if open.json.is_some() && !open.headers.contains_key("content-type") {
+            headers.push(("content-type", "application/json"));
+        }
+        let usual = if body.is_empty() { "GET" } else { "POST" };
+        let method = open.method.as_deref().unwrap_or(usual);
+        let response = client::request(address, method, &open.target, &headers, body.as_bytes());
         let ok = Expect {
             status: 200,
             ..Expect::default()
@@ -409,15 +426,17 @@ fn check_stream(stream: &mut Stream, read: &Read) -> Option<String> {
         }
     }
     for want in &read.lines {
-        let line = loop {
-            let line = stream.line().expect("a line comes");
-            if !line.is_empty() {
-                break line;
-            }
-        };
-        let have: Value = serde_json::from_str(&line).unwrap_or_else(|e| panic!("{e}: {line:?}"));
+        let (line, have) = json_line(stream);
         if let Err(place) = matches(&have, want, "line") {
             panic!("{place}: {line}");
+        }
+    }
+    let mut wanted: Vec<&Value> = read.any_order.iter().collect();
+    while !wanted.is_empty() {
+        let (line, have) = json_line(stream);
+        match wanted.iter().position(|want| matches(&have, want, "").is_ok()) {
+            Some(index) => drop(wanted.remove(index)),
+            None => panic!("a line that is none of {wanted:?}: {line}"),
         }
     }
     if read.end {
@@ -426,6 +445,17 @@ fn check_stream(stream: &mut Stream, read: &Read) -> Option<String> {
         }
     }
     last.and_then(|frame| frame.field("id").map(str::to_owned))
+}
+
+fn json_line(stream: &mut Stream) -> (String, Value) {
+    let line = loop {
+        let line = stream.line().expect("a line comes");
+        if !line.is_empty() {
+            break line;
+        }
+    };
+    let have = serde_json::from_str(&line).unwrap_or_else(|e| panic!("{e}: {line:?}"));
+    (line, have)
 }
 
 fn text_matches(have: &str, want: &str) -> bool {

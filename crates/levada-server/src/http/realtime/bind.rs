@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::CONTENT_TYPE;
 use http::{Method, StatusCode};
 use levada_event::Timestamp;
 use levada_wire::ErrorCode;
 use percent_encoding::percent_decode_str;
 use serde_json::value::RawValue;
 
-use super::{Position, Refusal};
+use super::{Position, Refusal, original};
 use crate::http::{Call, body};
 
 /// Largest body: 255 fields and 255 filters of ordinary size fit many times.
@@ -33,14 +34,23 @@ pub(super) struct Params {
     pub(super) parts: Vec<i64>,
     pub(super) offsets: BTreeMap<i64, i64>,
     pub(super) since_per_partition: BTreeMap<i64, Timestamp>,
+    strict: bool,
 }
 
-/// Reads the parameters and checks their lists; takes the body out of the call.
-pub(super) async fn read(call: &mut Call, deadline: Duration) -> Result<Params, Refusal> {
-    let mut params = Params::default();
+/// Reads the parameters and checks their lists; takes the body out of the call. `strict`: times only as
+/// the original takes them.
+pub(super) async fn read(call: &mut Call, deadline: Duration, strict: bool) -> Result<Params, Refusal> {
+    let mut params = Params {
+        strict,
+        ..Params::default()
+    };
     let headers = call.request.headers();
     let media_type = body::media_type(headers);
     let is_form = media_type == "application/x-www-form-urlencoded";
+    let parts = headers
+        .get(CONTENT_TYPE)
+        .filter(|_| media_type == "multipart/form-data")
+        .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
     let posted = call.request.method() == Method::POST;
     // A POST of JSON says everything in its body.
     if !posted || media_type != "application/json" {
@@ -52,6 +62,12 @@ pub(super) async fn read(call: &mut Call, deadline: Duration) -> Result<Params, 
         std::str::from_utf8(&bytes).map_err(|_| Refusal::unprocessable("the body is not valid UTF-8"))?;
     if posted && is_form {
         params.bind_pairs(text).map_err(Refusal::unprocessable)?;
+    } else if let Some(content_type) = parts.filter(|_| posted) {
+        if !text.is_empty() {
+            for (key, value) in multipart::fields(&content_type, text).map_err(Refusal::unprocessable)? {
+                params.bind_field(&key, value).map_err(Refusal::unprocessable)?;
+            }
+        }
     } else if !text.trim().is_empty() {
         params.bind_json(text).map_err(Refusal::unprocessable)?;
     }
@@ -96,23 +112,29 @@ impl Params {
                     .decode_utf8_lossy()
                     .into_owned()
             };
-            let (key, value) = (decode(key), decode(value));
-            match &*key {
-                "since" if value.is_empty() => {}
-                "since" => self.since = time("since", &value)?,
-                "fields" => self.fields.push(value),
-                "filters" => self.filters.push(value),
-                "parts" => {
-                    let part = value.parse();
-                    let part = part.map_err(|_| {
-                        format!("parts={value}: write one integer, and repeat the key for more")
-                    })?;
-                    self.parts.push(part);
-                }
-                "offsets" => self.offsets.extend(offsets(&value)?),
-                "since_per_partition" => self.since_per_partition.extend(times(&value)?),
-                _ => {}
+            self.bind_field(&decode(key), decode(value))?;
+        }
+        Ok(())
+    }
+
+    fn bind_field(&mut self, key: &str, value: String) -> Result<(), String> {
+        match key {
+            "since" if value.is_empty() => {}
+            "since" => self.since = self.time("since", &value)?,
+            "fields" => self.fields.push(value),
+            "filters" => self.filters.push(value),
+            "parts" => {
+                let part = value.parse();
+                let part = part
+                    .map_err(|_| format!("parts={value}: write one integer, and repeat the key for more"))?;
+                self.parts.push(part);
             }
+            "offsets" => self.offsets.extend(offsets(&value)?),
+            "since_per_partition" => {
+                let times = self.times(&value)?;
+                self.since_per_partition.extend(times);
+            }
+            _ => {}
         }
         Ok(())
     }
@@ -140,7 +162,7 @@ impl Params {
                 "since" => {
                     let text: String = serde_json::from_str(value)
                         .map_err(|_| "Time.UnmarshalJSON: input is not a JSON string".to_owned())?;
-                    self.since = time("since", &text)?;
+                    self.since = self.time("since", &text)?;
                 }
                 "fields" => {
                     self.fields = serde_json::from_str(value).map_err(|_| typed("a list of strings"))?;
@@ -154,7 +176,10 @@ impl Params {
                     self.parts = serde_json::from_str(value).map_err(|_| typed("a list of integers"))?;
                 }
                 "offsets" => self.offsets.extend(offsets(value)?),
-                "since_per_partition" => self.since_per_partition.extend(times(value)?),
+                "since_per_partition" => {
+                    let times = self.times(value)?;
+                    self.since_per_partition.extend(times);
+                }
                 _ => {}
             }
         }
@@ -227,6 +252,24 @@ impl Params {
         }
         Ok(positions)
     }
+
+    fn times(&self, text: &str) -> Result<BTreeMap<i64, Timestamp>, String> {
+        let all: BTreeMap<i64, String> = map("since_per_partition", text, "time")?;
+        let mut times = BTreeMap::new();
+        for (partition, text) in all {
+            if let Some(time) = self.time("since_per_partition", &text)? {
+                times.insert(partition, time);
+            }
+        }
+        Ok(times)
+    }
+
+    fn time(&self, name: &str, text: &str) -> Result<Option<Timestamp>, String> {
+        if self.strict && !original::has_zone(text) {
+            return Err(format!("{name} {text:?} has no zone: write RFC 3339"));
+        }
+        time(name, text)
+    }
 }
 
 fn map<V: serde::de::DeserializeOwned>(
@@ -249,17 +292,6 @@ fn offsets(text: &str) -> Result<BTreeMap<i64, i64>, String> {
         .collect())
 }
 
-fn times(text: &str) -> Result<BTreeMap<i64, Timestamp>, String> {
-    let all: BTreeMap<i64, String> = map("since_per_partition", text, "time")?;
-    let mut times = BTreeMap::new();
-    for (partition, text) in all {
-        if let Some(time) = time("since_per_partition", &text)? {
-            times.insert(partition, time);
-        }
-    }
-    Ok(times)
-}
-
 /// RFC 3339; beyond the original a time without a zone is UTC, and a `+` that became a space on its
 /// way through a URL is understood. The zero time of Go means "not set".
 fn time(name: &str, text: &str) -> Result<Option<Timestamp>, String> {
@@ -278,6 +310,8 @@ fn time(name: &str, text: &str) -> Result<Option<Timestamp>, String> {
         )),
     }
 }
+
+mod multipart;
 
 #[cfg(test)]
 mod tests;

@@ -16,6 +16,14 @@ const INTERNAL: [(&str, &str); 4] = [
     ("falsy", "false"),
 ];
 
+/// The same as the original has them.
+const CROSSED: [(&str, &str); 4] = [
+    ("sizes", "size"),
+    ("contentUrl", "content_url"),
+    ("truthy", "false"),
+    ("falsy", "true"),
+];
+
 /// References that lead to references are followed this often.
 const REFERENCES_MAX: usize = 16;
 
@@ -23,6 +31,8 @@ const REFERENCES_MAX: usize = 16;
 pub(super) struct Fields<'s> {
     schema: Option<&'s Value>,
     dialect: Dialect,
+    /// Only what the original knows, by its names and with its comparisons.
+    strict: bool,
 }
 
 /// What a name leads to.
@@ -30,18 +40,34 @@ pub(super) struct Fields<'s> {
 enum Found {
     Object,
     Objects,
-    Scalar(FieldKind),
+    Scalar(Scalar),
     /// The schema takes any name here.
     Open,
 }
 
+/// What stands at the end of a path.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Scalar {
+    kind: FieldKind,
+    is_float: bool,
+    is_list: bool,
+}
+
 impl<'s> Fields<'s> {
     /// The fields of a schema; without one every name is taken.
-    pub(super) fn new(schema: Option<&'s Schema>, dialect: Dialect) -> Self {
+    /// `strict`: only the original's names and comparisons.
+    pub(super) fn new(schema: Option<&'s Schema>, dialect: Dialect, strict: bool) -> Self {
         Self {
             schema: schema.map(Schema::json),
             dialect,
+            strict,
         }
+    }
+
+    /// Whether the field holds numbers that need not be whole.
+    pub(super) fn is_float(&self, name: &str) -> bool {
+        let found = parse(name).and_then(|path| self.find(&path));
+        found.is_some_and(|(.., found)| matches!(found, Found::Scalar(Scalar { is_float: true, .. })))
     }
 
     /// The path of an entry of `fields`.
@@ -68,14 +94,18 @@ impl<'s> Fields<'s> {
         let (path, list_at, found) = self.find(&path).ok_or_else(unknown)?;
         let kind = match found {
             Found::Object | Found::Objects => return Err(format!("can't filter on a '{name}' object")),
-            Found::Scalar(kind) => kind,
+            // The original cannot convert anything to these.
+            Found::Scalar(scalar) if self.strict && (scalar.is_list || scalar.kind == FieldKind::Date) => {
+                return Err(format!("the filter '{name}' should not be of type 'string'"));
+            }
+            Found::Scalar(scalar) => scalar.kind,
             Found::Open => FieldKind::Any,
         };
         Ok(Field {
             path,
             kind,
             missing: Missing::Zero,
-            lists: Lists::Any,
+            lists: if self.strict { Lists::All } else { Lists::Any },
             list_at,
         })
     }
@@ -91,15 +121,32 @@ impl<'s> Fields<'s> {
                 && self.dialect.fields().contains(&keys[1])
         };
         let keys: Vec<&str> = path.keys().collect();
+        if added(&keys) && self.strict {
+            return None;
+        }
         if added(&keys) {
             let kind = if keys[1] == "topic" {
                 FieldKind::String
             } else {
                 FieldKind::Number
             };
-            return Some((path.clone(), 0, Found::Scalar(kind)));
+            let scalar = Scalar {
+                kind,
+                is_float: false,
+                is_list: false,
+            };
+            return Some((path.clone(), 0, Found::Scalar(scalar)));
+        }
+        let spellings = if self.strict { &CROSSED } else { &INTERNAL };
+        if self.strict
+            && keys
+                .iter()
+                .any(|key| spellings.iter().any(|(_, json)| json == key))
+        {
+            return None;
         }
         let mut names = Vec::with_capacity(keys.len());
+        let mut is_list = false;
         let mut list_at = 0;
         let mut nodes = vec![resolve(root, root)];
         let mut open = false;
@@ -114,7 +161,7 @@ impl<'s> Fields<'s> {
                     .flat_map(|node| spread(root, node))
                     .find_map(|node| node.get("properties")?.get(key))
             };
-            let internal = INTERNAL.iter().find(|(internal, _)| internal == key);
+            let internal = spellings.iter().find(|(internal, _)| internal == key);
             let (name, node) = match (child(key), internal) {
                 (Some(node), _) => (*key, node),
                 (None, Some((_, json))) => (*json, child(json)?),
@@ -130,7 +177,8 @@ impl<'s> Fields<'s> {
             };
             names.push(name);
             let mut node = resolve(root, node);
-            if kind(node) == "array" && depth < 64 {
+            is_list = kind(node) == "array";
+            if is_list && depth < 64 {
                 node = node
                     .get("items")
                     .map_or(&Value::Null, |items| resolve(root, items));
@@ -149,7 +197,11 @@ impl<'s> Fields<'s> {
         let found = match is_object(root, node) {
             true if last_is_list => Found::Objects,
             true => Found::Object,
-            false => Found::Scalar(scalar(node)),
+            false => Found::Scalar(Scalar {
+                kind: scalar(node),
+                is_float: kind(node) == "number",
+                is_list,
+            }),
         };
         Some((path, list_at, found))
     }

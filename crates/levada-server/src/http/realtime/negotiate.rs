@@ -15,8 +15,8 @@ use http_body::Frame;
 use crate::delivery::Format;
 use crate::http::respond::{Body, StreamCut};
 
-const SSE: &str = "text/event-stream; charset=utf-8";
-const NDJSON: &str = "application/x-ndjson; charset=utf-8";
+pub(super) const SSE: &str = "text/event-stream; charset=utf-8";
+pub(super) const NDJSON: &str = "application/x-ndjson; charset=utf-8";
 
 /// Level of both codecs: the cheapest of zstd and a middle one of gzip cost about the same.
 const GZIP_LEVEL: u32 = 1;

@@ -11,7 +11,7 @@ fn article() -> Schema {
 #[test]
 fn names_are_looked_up_in_the_schema() {
     let schema = article();
-    let fields = Fields::new(Some(&schema), Dialect::Event);
+    let fields = Fields::new(Some(&schema), Dialect::Event, false);
     let select = |name: &str| fields.select(name).map(|path| path.to_string());
     for (name, path) in [
         ("name", "name"),
@@ -50,7 +50,7 @@ fn names_are_looked_up_in_the_schema() {
 #[test]
 fn filters_know_what_they_compare() {
     let schema = article();
-    let fields = Fields::new(Some(&schema), Dialect::Event);
+    let fields = Fields::new(Some(&schema), Dialect::Event, false);
     let filter = |name: &str| fields.filter(name);
     assert_eq!(
         filter("nope").unwrap_err(),
@@ -77,7 +77,7 @@ fn all_addressable_paths_of_the_original_are_known() {
         return;
     };
     let schema = article();
-    let fields = Fields::new(Some(&schema), Dialect::Event);
+    let fields = Fields::new(Some(&schema), Dialect::Event, false);
     let mut count = 0;
     for line in text.lines().filter(|line| !line.starts_with('#')) {
         let mut columns = line.split('\t');

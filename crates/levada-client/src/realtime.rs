@@ -150,6 +150,7 @@ impl RealtimeSubscriber {
                 idle_timeout,
                 failures: 0,
                 ever: false,
+                partitions: query::PARTITIONS,
             };
             running.spawn(connection.follow(send.clone()));
         }

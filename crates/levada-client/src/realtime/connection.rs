@@ -5,17 +5,20 @@ use std::time::{Duration, SystemTime};
 use levada_event::Timestamp;
 use levada_wire::ndjson::Decoder;
 use levada_wire::paths;
-use reqwest::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use serde::Deserialize;
 use tokio::sync::mpsc::Sender;
 
 use super::{RealtimeEvent, RealtimeNotice, RealtimePosition, RealtimeQuery};
-use crate::server::chain;
+use crate::server::{chain, read_body};
 use crate::subscriber::connect::{Connected, Refusal, exchange};
 use crate::{Backoff, Server, SubscribeError};
 
 /// Longest wait for the head of the answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Largest answer that is read to learn how many partitions there are.
+const POSITIONS_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// What a connection tells the subscriber.
 #[derive(Debug)]
@@ -39,6 +42,8 @@ pub(super) struct Connection {
     pub(super) idle_timeout: Option<Duration>,
     pub(super) failures: u32,
     pub(super) ever: bool,
+    /// Partitions of the stream.
+    pub(super) partitions: u32,
 }
 
 /// The subscriber is gone.
@@ -49,6 +54,17 @@ struct Gone;
 struct Line<'l> {
     #[serde(borrow)]
     event: Place<'l>,
+}
+
+/// The answer of `…/positions`, as far as it matters here.
+#[derive(Deserialize)]
+struct Positions {
+    partitions: Vec<Row>,
+}
+
+#[derive(Deserialize)]
+struct Row {
+    partition: u32,
 }
 
 #[derive(Deserialize)]
@@ -97,8 +113,31 @@ impl Connection {
         }
     }
 
-    async fn connect(&self) -> Result<Connected, Refusal> {
+    /// How many partitions the stream has; as many as articles where the server does not tell.
+    async fn count_partitions(&self, authorization: Option<&HeaderValue>) -> Option<u32> {
+        let path = format!("{}/positions", self.query.path());
+        let mut request = self
+            .server
+            .http()
+            .get(self.server.at(&path))
+            .timeout(ANSWER_TIMEOUT);
+        if let Some(value) = authorization {
+            request = request.header(AUTHORIZATION, value);
+        }
+        let sent = request.send().await.ok();
+        let mut response = sent.filter(|answer| answer.status() == 200)?;
+        let text = read_body(&mut response, POSITIONS_BYTES_MAX).await.ok()?;
+        let positions: Positions = serde_json::from_slice(&text).ok()?;
+        let last = positions.partitions.iter().map(|row| row.partition).max()?;
+        last.checked_add(1)
+    }
+
+    async fn connect(&mut self) -> Result<Connected, Refusal> {
         let authorization = self.server.authorization().await.map_err(Refusal::from)?;
+        if !self.ever && !self.query.is_articles() {
+            let count = self.count_partitions(authorization.as_ref()).await;
+            self.partitions = count.unwrap_or(self.partitions);
+        }
         let mut request = self
             .server
             .http()
@@ -106,9 +145,13 @@ impl Connection {
             .header(ACCEPT, paths::TYPE_NDJSON)
             .header(CACHE_CONTROL, "no-cache")
             .header(CONTENT_TYPE, paths::TYPE_JSON)
-            .body(self.query.body(&self.parts, &self.position).to_string());
+            .body(
+                self.query
+                    .body(&self.parts, &self.position, self.partitions)
+                    .to_string(),
+            );
         if let Some(value) = authorization {
-            request = request.header(reqwest::header::AUTHORIZATION, value);
+            request = request.header(AUTHORIZATION, value);
         }
         match exchange(request, paths::TYPE_NDJSON, ANSWER_TIMEOUT).await {
             Err(Refusal::Final(SubscribeError::Refused {

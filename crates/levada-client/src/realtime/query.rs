@@ -8,8 +8,8 @@ use super::RealtimePosition;
 /// Parts of a stream; each is a tenth of its partitions.
 pub const PARTS: u8 = 10;
 
-/// Partitions of the articles stream, which is the most that one request may name.
-const PARTITIONS: u32 = 50;
+/// Partitions of the articles stream, and of one of which a server does not tell.
+pub(super) const PARTITIONS: u32 = 50;
 
 /// A query of one stream.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -71,9 +71,14 @@ impl RealtimeQuery {
         }
     }
 
+    /// Whether the number of partitions is known from the contract.
+    pub(super) fn is_articles(&self) -> bool {
+        self.path() == paths::ARTICLES
+    }
+
     /// The body of a request for `parts` from `position`. Positions always go by partition, which
-    /// every server takes beside parts.
-    pub(super) fn body(&self, parts: &[u8], position: &RealtimePosition) -> Value {
+    /// every server takes beside parts; the stream has this many.
+    pub(super) fn body(&self, parts: &[u8], position: &RealtimePosition, partitions: u32) -> Value {
         let mut body = json!({ "parts": parts });
         if !self.fields.is_empty() {
             body["fields"] = json!(self.fields);
@@ -88,7 +93,7 @@ impl RealtimeQuery {
             body["offsets"] = Value::Object(offsets.iter().map(text).collect());
         }
         if let Some(since) = position.start() {
-            let rest = (0..PARTITIONS).filter(|partition| !offsets.contains_key(partition));
+            let rest = (0..partitions).filter(|partition| !offsets.contains_key(partition));
             let times = rest.map(|partition| (partition.to_string(), json!(since.to_string())));
             let times: serde_json::Map<String, Value> = times.collect();
             if !times.is_empty() {
@@ -146,13 +151,13 @@ mod tests {
         let query = query.checked().unwrap();
         let mut position = RealtimePosition::since(Timestamp::from_millis(1000));
         position.advance(3, 45);
-        let body = query.body(&[0], &position);
+        let body = query.body(&[0], &position, PARTITIONS);
         assert_eq!(body["fields"], json!(["name", "event.*"]));
         assert_eq!(body["offsets"], json!({"3": 46}));
         let times = body["since_per_partition"].as_object().unwrap();
         assert!(times.len() == 49 && !times.contains_key("3") && !body.to_string().contains("\"since\""));
         assert_eq!(
-            query.body(&[1], &RealtimePosition::default())["parts"],
+            query.body(&[1], &RealtimePosition::default(), PARTITIONS)["parts"],
             json!([1])
         );
     }

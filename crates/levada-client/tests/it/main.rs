@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod producer;
 #[cfg(test)]
+mod realtime;
+#[cfg(test)]
 mod server;
 #[cfg(test)]
 mod subscriber;

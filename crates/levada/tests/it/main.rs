@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod accounts;
 #[cfg(test)]
+mod articles;
+#[cfg(test)]
 mod browser;
 #[cfg(test)]
 mod cli;
@@ -28,7 +30,25 @@ mod postgres;
 #[cfg(test)]
 mod real_data;
 #[cfg(test)]
+mod realtime_accounts;
+#[cfg(test)]
+mod realtime_coding;
+#[cfg(test)]
+mod realtime_expired;
+#[cfg(test)]
+mod realtime_hostile;
+#[cfg(test)]
+mod realtime_lines;
+#[cfg(test)]
+mod realtime_produce;
+#[cfg(test)]
 mod realtime_resume;
+#[cfg(test)]
+mod realtime_sdk_go;
+#[cfg(test)]
+mod realtime_slow;
+#[cfg(test)]
+mod realtime_soak;
 #[cfg(test)]
 mod realtime_tail;
 #[cfg(test)]

@@ -169,3 +169,88 @@ fn a_login_is_used_and_its_refusal_is_final() {
         text(&refused.stderr)
     );
 }
+
+#[test]
+fn rate_and_lag_are_shown_and_an_interruption_tells_how_to_go_on() {
+    let site = crate::articles::site("");
+    let live = site.start();
+    crate::articles::publish(&live, &[], 0..20, 10);
+    let url = live.url();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("offsets");
+    let start = |arguments: &[&str]| {
+        binary()
+            .args([
+                "tail",
+                "articles",
+                "--url",
+                &url,
+                "--since",
+                "1h",
+                "--connections",
+                "2",
+            ])
+            .args(arguments)
+            .env("LEVADA_PROGRESS", "1")
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap()
+    };
+    let cursor = start(&[]);
+    let resumed = start(&["--resume", file.to_str().unwrap()]);
+    // Rates are shown every five seconds.
+    std::thread::sleep(std::time::Duration::from_millis(6500));
+    let interrupt = |child: std::process::Child| {
+        let id = child.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args(["-s", "INT", &id])
+                .status()
+                .unwrap()
+                .success()
+        );
+        let out = child.wait_with_output().unwrap();
+        assert_eq!(text(&out.stdout).lines().count(), 20);
+        (out.status.code(), text(&out.stderr).to_owned())
+    };
+    let (code, said) = interrupt(cursor);
+    assert_eq!(code, Some(130), "{said}");
+    let shown = said
+        .lines()
+        .find(|line| line.contains("20 events, "))
+        .unwrap_or_else(|| panic!("{said}"));
+    assert!(shown.contains("/s, ") && shown.ends_with(" s behind"), "{shown}");
+    let kept = said
+        .split("--cursor '")
+        .nth(1)
+        .and_then(|rest| rest.split('\'').next());
+    let kept = kept.unwrap_or_else(|| panic!("no hint: {said}"));
+    let (code, said) = interrupt(resumed);
+    assert_eq!(code, Some(130), "{said}");
+    assert!(
+        said.contains("the offsets are in ") && said.contains("the same command goes on"),
+        "{said}"
+    );
+    // Both go on exactly there.
+    crate::articles::publish(&live, &[], 20..25, 10);
+    for arguments in [["--cursor", kept], ["--resume", file.to_str().unwrap()]] {
+        let mut command = binary();
+        command
+            .args(["tail", "articles", "--url", &url, "--connections", "3", "-n", "5"])
+            .args(arguments);
+        let out = run(command);
+        let mut names: Vec<String> = text(&out.stdout)
+            .lines()
+            .map(|line| {
+                serde_json::from_str::<Value>(line).unwrap()["name"]
+                    .as_str()
+                    .unwrap()
+                    .to_owned()
+            })
+            .collect();
+        names.sort();
+        let expected: Vec<String> = (20..25).map(|number| format!("Page {number}")).collect();
+        assert_eq!(names, expected, "{arguments:?}: {}", text(&out.stderr));
+    }
+}

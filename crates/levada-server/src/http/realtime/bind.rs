@@ -21,6 +21,9 @@ const BODY_BYTES_MAX: usize = 1024 * 1024;
 /// Most fields, and most filters (§1.3).
 const LIST_MAX: usize = 255;
 
+/// Positions that are taken whatever the number of partitions (§1.3).
+const POSITIONS_MIN: u32 = 50;
+
 /// Longest name of a field, in characters (§1.3).
 const FIELD_CHARS_MAX: usize = 255;
 
@@ -220,8 +223,10 @@ impl Params {
         }
     }
 
-    /// At most one position per partition, counted before irrelevant ones are dropped.
+    /// At most one position per partition, counted before irrelevant ones are dropped. Fifty are taken
+    /// for every stream, as many as clients of articles send.
     pub(super) fn check_sizes(&self, partitions: u32) -> Result<(), String> {
+        let partitions = partitions.max(POSITIONS_MIN);
         let lengths = [
             ("offsets", self.offsets.len()),
             ("since_per_partition", self.since_per_partition.len()),

@@ -76,12 +76,13 @@ fn positions_outside_the_chosen_partitions_are_dropped() {
             .unwrap();
     assert_eq!(params.positions(|p| p < 5).unwrap().len(), 1);
     assert!(params.positions(|p| p < 50).unwrap_err().contains("partion"));
-    assert!(
-        params
-            .check_sizes(2)
-            .unwrap_err()
-            .contains("has length 3, max allowed length 2")
-    );
+    // Fifty fit every stream, whatever its partitions.
+    assert_eq!(params.check_sizes(2), Ok(()));
+    let many: Vec<String> = (0..51).map(|partition| format!("\"{partition}\":0")).collect();
+    let many = json(&format!("{{\"offsets\":{{{}}}}}", many.join(","))).unwrap();
+    let fault = many.check_sizes(50).unwrap_err();
+    assert!(fault.contains("has length 51, max allowed length 50"), "{fault}");
+    assert_eq!(many.check_sizes(64), Ok(()));
     let now = Timestamp::parse_iso("2024-01-01T00:00:00Z").unwrap();
     assert_eq!(
         params.check_times(now).unwrap_err(),

@@ -1,0 +1,173 @@
+//! The Realtime API: a callback per event and the position behind it, resuming, notices, refusals.
+
+use std::ops::ControlFlow;
+
+use levada_client::{
+    RealtimeConfig, RealtimeDelivery, RealtimeNotice, RealtimePosition, RealtimeQuery, RealtimeSubscriber,
+    SubscribeError,
+};
+use serde_json::{Value, json};
+
+use crate::server::{Part, Reply, Scripted, quick, reply, text};
+
+fn lines(parts: impl IntoIterator<Item = Part>) -> Reply {
+    Reply {
+        status: 200,
+        headers: vec![
+            ("content-type", "application/x-ndjson; charset=utf-8"),
+            ("date", "Thu, 01 Jan 2026 00:00:00 GMT"),
+        ],
+        body: parts.into_iter().collect(),
+    }
+}
+
+fn line(partition: u32, offset: u64) -> String {
+    format!("{{\"event\":{{\"partition\":{partition},\"offset\":{offset}}}}}\n")
+}
+
+fn config(stream: &str) -> RealtimeConfig {
+    let query = RealtimeQuery {
+        stream: stream.to_owned(),
+        parts: vec![0],
+        ..RealtimeQuery::default()
+    };
+    RealtimeConfig {
+        backoff: quick(),
+        ..RealtimeConfig::new(query)
+    }
+}
+
+fn body(scripted: &Scripted, number: usize) -> Value {
+    serde_json::from_str(&scripted.bodies()[number]).unwrap()
+}
+
+#[tokio::test]
+async fn positions_are_handed_out_after_the_callback() {
+    let scripted = Scripted::start([lines([
+        text(&line(0, 7)),
+        text(" "),
+        text(&format!("{}{}", line(3, 1), line(0, 8))),
+        text(&line(0, 9)),
+        Part::Hang,
+    ])])
+    .await;
+    let mut subscriber = RealtimeSubscriber::new(scripted.server(), config("")).unwrap();
+    let seen = std::cell::RefCell::new(Vec::new());
+    subscriber
+        .run(
+            |event| {
+                seen.borrow_mut()
+                    .push(format!("event {} {}", event.partition, event.offset));
+                if event.offset == 8 {
+                    ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
+                }
+            },
+            |position| seen.borrow_mut().push(format!("{:?}", position.offsets())),
+        )
+        .await
+        .unwrap();
+    assert_eq!(
+        seen.into_inner(),
+        [
+            "event 0 7",
+            "{0: 8}",
+            "event 3 1",
+            "{0: 8, 3: 2}",
+            "event 0 8",
+            "{0: 9, 3: 2}"
+        ]
+    );
+    // Ended by the callback, it can go on with the next event.
+    match subscriber.next().await.unwrap() {
+        RealtimeDelivery::Event(event) => assert_eq!((event.partition, event.offset), (0, 9)),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(
+        subscriber.position().offsets().get(&0),
+        Some(&9),
+        "not processed yet"
+    );
+    let kept: RealtimePosition = subscriber.position().to_string().parse().unwrap();
+    assert_eq!(&kept, subscriber.position());
+}
+
+#[tokio::test]
+async fn a_cut_line_is_read_again_and_a_gap_is_told() {
+    let cut = line(1, 5);
+    let mut gap = lines([text(&line(1, 5)), Part::Hang]);
+    gap.headers.push(("levada-gap", "articles/0;expired;3;9"));
+    let scripted = Scripted::start([
+        lines([text(&line(1, 4)), text(&cut[..9]), Part::Cut]),
+        reply(503, "{}"),
+        gap,
+    ])
+    .await;
+    let mut subscriber = RealtimeSubscriber::new(scripted.server(), config("articles")).unwrap();
+    let (mut events, mut cuts, mut gaps) = (Vec::new(), 0, Vec::new());
+    while events.len() < 2 {
+        match subscriber.next().await.unwrap() {
+            RealtimeDelivery::Event(event) => {
+                subscriber.processed(&event);
+                events.push(event.offset);
+            }
+            RealtimeDelivery::Notice(RealtimeNotice::Disconnected { .. }) => cuts += 1,
+            RealtimeDelivery::Notice(RealtimeNotice::Gap { text, .. }) => gaps.push(text),
+            RealtimeDelivery::Notice(RealtimeNotice::Connected { .. }) => {}
+        }
+    }
+    assert_eq!((events, cuts), (vec![4, 5], 2));
+    assert_eq!(gaps, ["articles/0;expired;3;9"]);
+    let again = body(&scripted, 2);
+    assert_eq!(again["offsets"], json!({"1": 5}));
+    let times = again["since_per_partition"].as_object().unwrap();
+    assert_eq!(times.len(), 49);
+    assert!(times.values().all(|time| *time == "2026-01-01T00:00:00.000Z"));
+}
+
+#[tokio::test]
+async fn other_streams_tell_how_many_partitions_they_have() {
+    let rows: Vec<Value> = (0..64)
+        .map(|partition| json!({"topic": "t", "partition": partition}))
+        .collect();
+    let positions = json!({"stream": "edits", "partitions": rows}).to_string();
+    let scripted = Scripted::start([
+        reply(200, positions),
+        lines([text(&line(2, 0)), Part::Cut]),
+        lines([text(&line(2, 1)), Part::Hang]),
+    ])
+    .await;
+    let mut subscriber = RealtimeSubscriber::new(scripted.server(), config("edits")).unwrap();
+    let mut events = 0;
+    while events < 2 {
+        if let RealtimeDelivery::Event(_) = subscriber.next().await.unwrap() {
+            events += 1;
+        }
+    }
+    let asked: Vec<String> = scripted.seen().into_iter().map(|seen| seen.line).collect();
+    assert_eq!(
+        asked,
+        [
+            "GET /v2/streams/edits/positions",
+            "POST /v2/streams/edits",
+            "POST /v2/streams/edits"
+        ]
+    );
+    let again = body(&scripted, 2);
+    assert_eq!(again["since_per_partition"].as_object().unwrap().len(), 63);
+}
+
+#[tokio::test]
+async fn refusals_are_final() {
+    let scripted = Scripted::start([reply(422, "{\"status\":422,\"message\":\"no\"}")]).await;
+    let mut subscriber = RealtimeSubscriber::new(scripted.server(), config("")).unwrap();
+    for _ in 0..2 {
+        match subscriber.next().await {
+            Err(SubscribeError::Refused {
+                status: 422, message, ..
+            }) => assert_eq!(message, "no"),
+            other => panic!("{other:?}"),
+        }
+    }
+}

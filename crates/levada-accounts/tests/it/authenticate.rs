@@ -139,6 +139,27 @@ async fn cases_13_and_14_other_methods_and_paths() {
 }
 
 #[tokio::test]
+async fn case_105_the_end_of_a_token_cuts_no_open_stream() {
+    let fixture = Fixture::new().await;
+    fixture.user("ann", &["group_3"]).await;
+    let tokens = fixture.login("ann").await;
+    let mut stream = fixture
+        .accounts
+        .watch(fixture.bearer(&tokens.access).await.unwrap());
+    fixture.clock.advance(Duration::from_secs(25 * 3600));
+    assert!(
+        fixture.bearer(&tokens.access).await.is_err(),
+        "the token has ended"
+    );
+    assert!(articles(stream.check().await.unwrap(), "GET").is_ok());
+    let revoked = fixture
+        .post("/v1/token-revoke", &json!({"refresh_token": tokens.refresh}))
+        .await;
+    assert_eq!(revoked.status, 204);
+    assert!(stream.check().await.is_err(), "the session has");
+}
+
+#[tokio::test]
 async fn rights_are_those_of_now() {
     let fixture = Fixture::new().await;
     fixture.user("ann", &["group_3"]).await;

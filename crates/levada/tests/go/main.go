@@ -49,7 +49,6 @@ func run() error {
 	for seen < want {
 		req := &api.Request{
 			Parts:             []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9},
-			Fields:            []string{"name", "event.*"},
 			Offsets:           map[int]int64{},
 			SincePerPartition: map[int]time.Time{},
 		}

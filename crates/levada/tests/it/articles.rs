@@ -30,6 +30,47 @@ pub(crate) fn article(number: usize, bytes: usize) -> Value {
     })
 }
 
+/// A page with this number that has every field of the schema that ships with the program.
+pub(crate) fn full_article(number: usize) -> Value {
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../schemas/levada/article/1.0.0.yaml"
+    );
+    let schema: Value = serde_saphyr::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let mut article = example(&schema, &schema, "");
+    let object = article.as_object_mut().unwrap();
+    for envelope in ["$schema", "meta"] {
+        object.remove(envelope);
+    }
+    article["name"] = json!(format!("Page {number}"));
+    article["identifier"] = json!(number);
+    article["is_part_of"]["identifier"] = json!("enwiki");
+    article["event"]["type"] = json!("update");
+    article
+}
+
+/// A value that a schema allows, with every property.
+fn example(root: &Value, schema: &Value, name: &str) -> Value {
+    if let Some(target) = schema["$ref"].as_str() {
+        return example(root, root.pointer(target.trim_start_matches('#')).unwrap(), name);
+    }
+    match schema["type"].as_str() {
+        Some("object") => {
+            let properties = schema["properties"].as_object();
+            let properties = properties.into_iter().flatten();
+            let members = properties.map(|(name, schema)| (name.clone(), example(root, schema, name)));
+            Value::Object(members.collect())
+        }
+        Some("array") => json!([example(root, &schema["items"], name)]),
+        Some("integer") => json!(7),
+        Some("number") => json!(0.5),
+        Some("boolean") => json!(true),
+        _ if schema["format"] == "date-time" || name.starts_with("date_") => json!("2026-01-02T03:04:05Z"),
+        _ if name == "direction" => json!("rtl"),
+        _ => json!("x"),
+    }
+}
+
 /// Publishes the pages with these numbers, `headers` saying who does.
 pub(crate) fn publish(
     server: &Server,

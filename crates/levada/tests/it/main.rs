@@ -44,7 +44,11 @@ mod realtime_produce;
 #[cfg(test)]
 mod realtime_resume;
 #[cfg(test)]
+mod realtime_runtime;
+#[cfg(test)]
 mod realtime_sdk_go;
+#[cfg(test)]
+mod realtime_sdk_python;
 #[cfg(test)]
 mod realtime_slow;
 #[cfg(test)]

@@ -111,6 +111,11 @@ fn positions_tell_where_every_partition_begins_and_ends() {
         );
         let next = row["next"].as_u64().unwrap();
         total += next;
+        assert_eq!(
+            row.get("latest").and_then(Value::as_u64),
+            next.checked_sub(1),
+            "{row}"
+        );
         if next > 0 {
             assert!(row["earliest_dt"].as_str() <= row["latest_dt"].as_str(), "{row}");
             assert!(row["latest_dt"].as_str().unwrap().starts_with("20"), "{row}");

@@ -17,7 +17,7 @@ use crate::articles::{article, open, site};
 use crate::client;
 use crate::server::{Server, binary};
 
-const SECONDS: u64 = 12;
+const SECONDS: u64 = 10;
 
 /// How long readers may take to finish when nothing is published any more.
 const REST: Duration = Duration::from_secs(60);

@@ -21,9 +21,9 @@ const LOOKUPS_AT_ONCE: usize = 8;
 /// How long the log may take to bring one record.
 const WAIT: Duration = Duration::ZERO;
 
-/// Answers `{"stream", "partitions": [{"topic", "partition", "earliest", "next", "earliest_dt",
-/// "latest_dt"}]}`: offsets to resume at, and the timestamps of the first and the last record kept,
-/// left out where there is none.
+/// Answers `{"stream", "partitions": [{"topic", "partition", "earliest", "next", "latest", "earliest_dt",
+/// "latest_dt"}]}`: offsets to resume at, the last record's offset, and the timestamps of the first and the
+/// last record kept, left out where there is none.
 pub(in crate::http) async fn positions(app: &App, call: &Call, name: &str) -> Response<Body> {
     match look(app, call, name).await {
         Ok(response) => App::headless(call.request.method(), response),
@@ -66,6 +66,9 @@ async fn look(app: &App, call: &Call, name: &str) -> Result<Response<Body>, Box<
                 "earliest": bounds.earliest,
                 "next": bounds.next,
             });
+            if !is_empty {
+                row["latest"] = (bounds.next - 1).into();
+            }
             for (key, time) in [("earliest_dt", first), ("latest_dt", last)] {
                 if let Some(time) = time {
                     row[key] = time.to_string().into();

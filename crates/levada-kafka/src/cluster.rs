@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use levada_event::{Bounds, Offset, TopicName, TopicPartition};
 use levada_log::LogError;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{IsError, KafkaError as Native, KafkaResult, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::{Offset as NativeOffset, TopicPartitionList};
@@ -28,15 +28,33 @@ const TOPIC_AGE: Duration = Duration::from_secs(60);
 /// Most topics that are remembered.
 const TOPICS_MAX: usize = 10_000;
 
-/// Pauses between looks for a topic that was just created.
-const APPEAR_EVERY: Duration = Duration::from_millis(50);
+/// Pauses between looks for a topic that was just created, and between questions that a broker could
+/// not answer yet.
+const AGAIN_AFTER: Duration = Duration::from_millis(50);
+
+/// After a question was asked in vain for as long as it may take, further ones are this patient, for so
+/// long: with the cluster away, readers and clients should hear of it soon.
+const IMPATIENT: Duration = Duration::from_secs(1);
+const IMPATIENT_FOR: Duration = Duration::from_secs(15);
+
+/// A topic that exists may not have come to its brokers yet: so long after it was seen first, *unknown*
+/// is not believed.
+const SETTLES_WITHIN: Duration = Duration::from_secs(5);
 
 pub(crate) struct Cluster {
     servers: String,
     timeout: Duration,
     probe: Arc<BaseConsumer<Context>>,
     questions: Arc<Semaphore>,
-    known: RwLock<HashMap<TopicName, (u32, Instant)>>,
+    known: RwLock<HashMap<TopicName, Known>>,
+    in_vain: Mutex<Option<Instant>>,
+}
+
+#[derive(Clone, Copy)]
+struct Known {
+    partitions: u32,
+    first_seen: Instant,
+    seen: Instant,
 }
 
 impl Cluster {
@@ -51,6 +69,7 @@ impl Cluster {
             probe,
             questions: Arc::new(Semaphore::new(QUESTIONS_AT_ONCE)),
             known: RwLock::default(),
+            in_vain: Mutex::default(),
         })
     }
 
@@ -83,7 +102,14 @@ impl Cluster {
         let mut known = self.known.write();
         match &state {
             Some(state) if known.len() < TOPICS_MAX || known.contains_key(topic) => {
-                known.insert(topic.clone(), (state.partitions, Instant::now()));
+                let now = Instant::now();
+                let first_seen = known.get(topic).map_or(now, |known| known.first_seen);
+                let seen = Known {
+                    partitions: state.partitions,
+                    first_seen,
+                    seen: now,
+                };
+                known.insert(topic.clone(), seen);
             }
             Some(_) => {}
             None => {
@@ -96,15 +122,15 @@ impl Cluster {
     /// How many partitions the topic has; `None` when there is no such topic.
     pub(crate) async fn partitions(&self, topic: &TopicName) -> Result<Option<u32>, Unanswered> {
         let known = self.known.read().get(topic).copied();
-        if let Some((partitions, at)) = known
-            && at.elapsed() < TOPIC_AGE
+        if let Some(known) = known
+            && known.seen.elapsed() < TOPIC_AGE
         {
-            return Ok(Some(partitions));
+            return Ok(Some(known.partitions));
         }
         match self.state(topic).await {
             Ok(state) => Ok(state.map(|state| state.partitions)),
             // What was true a minute ago is better than nothing: the broker says whether it still is.
-            Err(why) => known.map(|(partitions, _)| Some(partitions)).ok_or(why),
+            Err(why) => known.map(|known| Some(known.partitions)).ok_or(why),
         }
     }
 
@@ -136,17 +162,17 @@ impl Cluster {
             if Instant::now() > until {
                 return Err(Unanswered::Late);
             }
-            tokio::time::sleep(APPEAR_EVERY).await;
+            tokio::time::sleep(AGAIN_AFTER).await;
         }
     }
 
     pub(crate) async fn bounds(&self, of: &TopicPartition) -> Result<Bounds, LogError> {
         self.must_exist(of).await?;
         let (topic, partition) = (of.topic.clone(), of.partition as i32);
-        let answer = self
-            .ask(move |probe, timeout| probe.fetch_watermarks(topic.as_str(), partition, timeout))
-            .await;
-        let (low, high) = answer.map_err(|why| self.refused(of, why))?;
+        let question = move |probe: &BaseConsumer<Context>, timeout| {
+            probe.fetch_watermarks(topic.as_str(), partition, timeout)
+        };
+        let (low, high) = self.insist(of, question).await?;
         let none = || LogError::Unavailable(format!("the cluster gave no bounds of {of}"));
         let earliest = Offset::try_from(low).map_err(|_| none())?;
         let next = Offset::try_from(high).map_err(|_| none())?;
@@ -166,35 +192,94 @@ impl Cluster {
     ) -> Result<Option<Offset>, LogError> {
         self.must_exist(of).await?;
         let (topic, partition) = (of.topic.clone(), of.partition as i32);
-        let answer = self
-            .ask(move |probe, timeout| {
-                let mut list = TopicPartitionList::with_capacity(1);
-                list.add_partition_offset(topic.as_str(), partition, NativeOffset::Offset(millis))?;
-                let list = probe.offsets_for_times(list, timeout)?;
-                let found = list.find_partition(topic.as_str(), partition);
-                let found = found.ok_or(Native::MetadataFetch(RDKafkaErrorCode::UnknownPartition))?;
-                found.error()?;
-                Ok(match found.offset() {
-                    NativeOffset::Offset(offset) => Offset::try_from(offset).ok(),
-                    // "No record is that young" comes as the end.
-                    _ => None,
-                })
+        let question = move |probe: &BaseConsumer<Context>, timeout| {
+            let mut list = TopicPartitionList::with_capacity(1);
+            list.add_partition_offset(topic.as_str(), partition, NativeOffset::Offset(millis))?;
+            let list = probe.offsets_for_times(list, timeout)?;
+            let found = list.find_partition(topic.as_str(), partition);
+            let found = found.ok_or(Native::MetadataFetch(RDKafkaErrorCode::UnknownPartition))?;
+            found.error()?;
+            Ok(match found.offset() {
+                NativeOffset::Offset(offset) => Offset::try_from(offset).ok(),
+                // "No record is that young" comes as the end.
+                _ => None,
             })
-            .await;
-        answer.map_err(|why| self.refused(of, why))
+        };
+        self.insist(of, question).await
+    }
+
+    /// Asks until there is an answer that lasts: a partition whose leader moves has none for a moment.
+    async fn insist<T: Send + 'static>(
+        &self,
+        of: &TopicPartition,
+        question: impl Fn(&BaseConsumer<Context>, Duration) -> KafkaResult<T> + Clone + Send + 'static,
+    ) -> Result<T, LogError> {
+        let until = Instant::now() + self.patience();
+        loop {
+            match self.ask(question.clone()).await {
+                Ok(answer) => {
+                    *self.in_vain.lock() = None;
+                    return Ok(answer);
+                }
+                Err(why) => {
+                    if !self.passes(of, &why) {
+                        return Err(self.refused(of, why));
+                    }
+                    if Instant::now() >= until {
+                        *self.in_vain.lock() = Some(Instant::now());
+                        return Err(why.into());
+                    }
+                }
+            }
+            tokio::time::sleep(AGAIN_AFTER).await;
+        }
+    }
+
+    fn patience(&self) -> Duration {
+        match *self.in_vain.lock() {
+            Some(at) if at.elapsed() < IMPATIENT_FOR => IMPATIENT.min(self.timeout),
+            _ => self.timeout,
+        }
+    }
+
+    /// Whether asking again may help.
+    fn passes(&self, of: &TopicPartition, why: &Unanswered) -> bool {
+        use RDKafkaErrorCode as Code;
+        match why.code() {
+            Some(
+                Code::NotLeaderForPartition
+                | Code::LeaderNotAvailable
+                | Code::ReplicaNotAvailable
+                | Code::BrokerNotAvailable
+                | Code::BrokerTransportFailure
+                | Code::AllBrokersDown
+                | Code::NetworkException
+                | Code::RequestTimedOut
+                | Code::OperationTimedOut
+                | Code::KafkaStorageError
+                | Code::UnknownLeaderEpoch
+                | Code::FencedLeaderEpoch
+                | Code::OffsetNotAvailable,
+            ) => true,
+            Some(Code::UnknownTopicOrPartition | Code::UnknownPartition | Code::UnknownTopic) => {
+                let known = self.known.read();
+                known
+                    .get(&of.topic)
+                    .is_some_and(|known| known.first_seen.elapsed() < SETTLES_WITHIN)
+            }
+            _ => false,
+        }
     }
 
     fn refused(&self, of: &TopicPartition, why: Unanswered) -> LogError {
-        if let Unanswered::Refused(error) = &why
-            && matches!(
-                error.rdkafka_error_code(),
-                Some(
-                    RDKafkaErrorCode::UnknownTopicOrPartition
-                        | RDKafkaErrorCode::UnknownTopic
-                        | RDKafkaErrorCode::UnknownPartition
-                )
+        if matches!(
+            why.code(),
+            Some(
+                RDKafkaErrorCode::UnknownTopicOrPartition
+                    | RDKafkaErrorCode::UnknownTopic
+                    | RDKafkaErrorCode::UnknownPartition
             )
-        {
+        ) {
             self.forget(&of.topic);
             return LogError::UnknownTopic(of.clone());
         }
@@ -209,7 +294,7 @@ impl Cluster {
         let Ok(Ok(turn)) = turn else {
             return Err(Unanswered::Late);
         };
-        let (probe, timeout) = (self.probe.clone(), self.timeout);
+        let (probe, timeout) = (self.probe.clone(), self.patience());
         let answer = tokio::task::spawn_blocking(move || {
             let answer = question(&probe, timeout);
             drop(turn);
@@ -231,6 +316,15 @@ pub(crate) enum Unanswered {
     /// librdkafka's error.
     #[error("{0}")]
     Refused(Native),
+}
+
+impl Unanswered {
+    fn code(&self) -> Option<RDKafkaErrorCode> {
+        match self {
+            Unanswered::Late => None,
+            Unanswered::Refused(error) => error.rdkafka_error_code(),
+        }
+    }
 }
 
 impl From<Unanswered> for LogError {

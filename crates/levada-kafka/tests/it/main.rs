@@ -2,3 +2,9 @@
 
 mod cluster;
 mod contract;
+mod faults;
+mod foreign;
+mod holes;
+mod readers;
+mod records;
+mod topics;

@@ -1,0 +1,280 @@
+//! Faults that librdkafka's mock cluster injects: slow and absent brokers, refusals, moved leaders.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use levada_kafka::{KafkaLog, Settings};
+use levada_log::{Log, LogError, ReadLimit};
+use rdkafka::mocking::MockCluster;
+use rdkafka::producer::DefaultProducerContext;
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+
+use super::cluster::settings;
+use super::records::{NOW, PATIENTLY, append, partition, record, values_from};
+
+type Mock = MockCluster<'static, DefaultProducerContext>;
+
+/// Three brokers and a topic `t` of two partitions on all of them. Nothing of it is a real Kafka, so
+/// these tests do not count as such.
+fn mock() -> (Mock, Settings) {
+    let mock = MockCluster::new(3).expect("a mock cluster");
+    mock.create_topic("t", 2, 3).expect("a topic");
+    let mut settings = settings(&mock.bootstrap_servers());
+    settings.topics.create = false;
+    settings.outage_grace = Duration::from_secs(2);
+    (mock, settings)
+}
+
+async fn open(settings: &Settings) -> Arc<KafkaLog> {
+    Arc::new(KafkaLog::open(settings.clone()).await.expect("the mock answers"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slow_broker_slows_and_breaks_nothing() {
+    let (mock, settings) = mock();
+    let log = open(&settings).await;
+    let to = partition("t", 0);
+    append(&*log, &to, &["a"]).await;
+    mock.broker_round_trip_time(-1, Duration::from_millis(300))
+        .expect("a slower network");
+    let begun = Instant::now();
+    append(&*log, &to, &["b", "c"]).await;
+    assert!(
+        begun.elapsed() >= Duration::from_millis(300),
+        "the mock is not slow"
+    );
+    let first = log.bounds(&to).await.expect("bounds").earliest;
+    assert_eq!(values_from(&*log, &to, first).await, ["a", "b", "c"]);
+    log.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn errors_that_pass_are_retried_and_leave_each_record_once() {
+    let (mock, settings) = mock();
+    let log = open(&settings).await;
+    let to = partition("t", 0);
+    append(&*log, &to, &["before"]).await;
+    mock.request_errors(
+        RDKafkaApiKey::Produce,
+        &[
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS,
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__TRANSPORT,
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT,
+        ],
+    );
+    let mut expected = vec!["before".to_owned()];
+    for i in 0..10 {
+        let value = i.to_string();
+        append(&*log, &to, &[&value]).await;
+        expected.push(value);
+    }
+    assert_eq!(values_from(&*log, &to, 0).await, expected);
+    assert!(!log.stats().errors.is_empty() || log.stats().delivered_records == 11);
+    log.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refusal_for_good_says_that_nothing_was_stored() {
+    let (mock, settings) = mock();
+    let log = open(&settings).await;
+    let to = partition("t", 1);
+    let refused = |code| mock.request_errors(RDKafkaApiKey::Produce, &[code]);
+    refused(RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
+    let answer = log.append(&to, vec![record("a")]).await;
+    assert!(
+        matches!(answer, Err(LogError::TooLarge { bytes: 1, .. })),
+        "{answer:?}"
+    );
+    append(&*log, &to, &["b"]).await;
+    // Last, because librdkafka remembers this one for a while.
+    refused(RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
+    let answer = log.append(&to, vec![record("c")]).await;
+    assert!(
+        matches!(&answer, Err(LogError::Unavailable(why)) if why.contains("Authorization")),
+        "{answer:?}"
+    );
+    assert_eq!(values_from(&*log, &to, 0).await, ["b"]);
+    log.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_part_that_was_stored_is_not_certain() {
+    let (mock, mut settings) = mock();
+    for (key, value) in [("batch.num.messages", "1"), ("max.in.flight", "1")] {
+        settings.properties.insert(key.into(), value.into());
+    }
+    let log = open(&settings).await;
+    let to = partition("t", 0);
+    append(&*log, &to, &["before"]).await;
+    mock.request_errors(
+        RDKafkaApiKey::Produce,
+        &[
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR,
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR_INVALID_RECORD,
+        ],
+    );
+    let records = ["a", "b", "c"].map(record).to_vec();
+    let answer = log.append(&to, records).await;
+    let Err(LogError::Indeterminate(why)) = answer else {
+        panic!("{answer:?}");
+    };
+    assert!(why.contains("of 3 records were stored"), "{why}");
+    append(&*log, &to, &["after"]).await;
+    let values = values_from(&*log, &to, 0).await;
+    assert_eq!(
+        (values.first(), values.last()),
+        (Some(&"before".to_owned()), Some(&"after".to_owned()))
+    );
+    log.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn brokers_away_are_an_unknown_outcome_and_then_all_is_well() {
+    let (mock, mut settings) = mock();
+    settings.delivery_timeout = Duration::from_secs(2);
+    settings.request_timeout = Duration::from_secs(3);
+    let log = open(&settings).await;
+    let to = partition("t", 0);
+    append(&*log, &to, &["before"]).await;
+    mock.broker_down(-1).expect("no broker");
+    let answer = log.append(&to, vec![record("away")]).await;
+    assert!(matches!(answer, Err(LogError::Indeterminate(_))), "{answer:?}");
+    assert!(matches!(log.bounds(&to).await, Err(LogError::Unavailable(_))));
+    assert!(
+        log.append_hasty(&to, vec![record("hasty")]).await.is_ok(),
+        "hasty ones are only taken"
+    );
+    mock.broker_up(-1).expect("brokers");
+    let begun = Instant::now();
+    loop {
+        match log.append(&to, vec![record("after")]).await {
+            Ok(_) => break,
+            Err(LogError::Indeterminate(_) | LogError::Unavailable(_))
+                if begun.elapsed() < Duration::from_secs(60) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    // Each client connects again in its own time.
+    while log.bounds(&to).await.is_err() {
+        assert!(begun.elapsed() < Duration::from_secs(60));
+    }
+    let mut values = values_from(&*log, &to, 0).await;
+    assert_eq!(values.iter().filter(|value| *value == "before").count(), 1);
+    // The hasty one may have arrived at any time, or never.
+    values.retain(|value| value != "hasty");
+    assert_eq!(values.last().map(String::as_str), Some("after"));
+    log.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_waiting_reader_is_told_of_an_outage_and_goes_on_after_it() {
+    let (mock, mut settings) = mock();
+    settings.request_timeout = Duration::from_secs(3);
+    let log = open(&settings).await;
+    let to = partition("t", 0);
+    append(&*log, &to, &["before"]).await;
+    let next = log.bounds(&to).await.expect("bounds").next;
+    let reading = {
+        let (log, from) = (log.clone(), to.at(next));
+        tokio::spawn(async move { log.read(&from, PATIENTLY).await })
+    };
+    while log.stats().lag.is_empty() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let begun = Instant::now();
+    mock.broker_down(-1).expect("no broker");
+    let answer = reading.await.expect("no panic");
+    assert!(matches!(answer, Err(LogError::Unavailable(_))), "{answer:?}");
+    // The grace, the seconds of the statistics, and a busy machine; far from the wait of the read.
+    let told = begun.elapsed();
+    assert!(
+        told >= settings.outage_grace && told < Duration::from_secs(20),
+        "{told:?}"
+    );
+    mock.broker_up(-1).expect("brokers");
+    let begun = Instant::now();
+    while log.append(&to, vec![record("after")]).await.is_err() {
+        assert!(begun.elapsed() < Duration::from_secs(60));
+    }
+    loop {
+        match log.read(&to.at(next), PATIENTLY).await {
+            Ok(batch) if batch.is_empty() => {}
+            Ok(batch) => {
+                assert_eq!(batch.get(0).map(|record| record.value), Some(&b"after"[..]));
+                break;
+            }
+            Err(LogError::Unavailable(_)) if begun.elapsed() < Duration::from_secs(60) => {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+    log.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn leaders_that_move_lose_and_repeat_nothing() {
+    let (mock, settings) = mock();
+    let log = open(&settings).await;
+    let to = partition("t", 0);
+    append(&*log, &to, &["first"]).await;
+    let from = log.bounds(&to).await.expect("bounds").next;
+    let reading = {
+        let (log, to) = (log.clone(), to.clone());
+        tokio::spawn(async move {
+            let mut position = to.at(from);
+            let mut values = Vec::new();
+            while values.len() < 60 {
+                let batch = log.read(&position, PATIENTLY).await.expect("read");
+                values.extend(
+                    batch
+                        .iter()
+                        .map(|r| String::from_utf8_lossy(r.value).into_owned()),
+                );
+                position.offset = batch.next();
+            }
+            values
+        })
+    };
+    let mut expected = Vec::new();
+    for i in 0..60 {
+        if i % 20 == 10 {
+            mock.partition_leader("t", 0, Some(1 + (i / 20) % 3))
+                .expect("another leader");
+        }
+        let value = i.to_string();
+        append(&*log, &to, &[&value]).await;
+        expected.push(value);
+    }
+    assert_eq!(reading.await.expect("no panic"), expected);
+    log.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_of_the_past_is_told_when_the_leader_is_gone() {
+    let (mock, mut settings) = mock();
+    settings.request_timeout = Duration::from_secs(2);
+    let log = open(&settings).await;
+    let to = partition("t", 1);
+    for i in 0..5 {
+        append(&*log, &to, &[&i.to_string()]).await;
+    }
+    let limit = ReadLimit { bytes: 1, ..NOW };
+    let batch = log.read(&to.at(0), limit).await.expect("read");
+    mock.broker_down(-1).expect("no broker");
+    // What was fetched ahead is still there; what has to be fetched is not.
+    let second = log.read(&to.at(batch.next()), limit).await;
+    assert!(second.is_ok(), "{second:?}");
+    let begun = Instant::now();
+    let answer = log.read(&to.at(0), limit).await;
+    assert!(matches!(answer, Err(LogError::Unavailable(_))), "{answer:?}");
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    mock.broker_up(-1).expect("brokers");
+    let begun = Instant::now();
+    while log.read(&to.at(0), limit).await.is_err() {
+        assert!(begun.elapsed() < Duration::from_secs(60));
+    }
+    assert_eq!(values_from(&*log, &to, 0).await.len(), 5);
+    log.close().await;
+}

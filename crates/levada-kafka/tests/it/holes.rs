@@ -1,0 +1,214 @@
+//! Offsets with holes, and records that go away while they are read.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use levada_log::{Log, LogError, ReadLimit};
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use super::cluster::Cluster;
+use super::records::{NOW, PATIENTLY, append, partition, spec, values_from};
+
+/// A producer of transactions on the shared broker.
+async fn transactions(cluster: &Cluster) -> BaseProducer {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", &cluster.settings.bootstrap_servers);
+    config.set("transactional.id", format!("{}transactions", cluster.prefix));
+    let producer: BaseProducer = config.create().expect("a producer");
+    tokio::task::spawn_blocking(move || {
+        producer
+            .init_transactions(Duration::from_secs(60))
+            .expect("a coordinator");
+        producer
+    })
+    .await
+    .expect("no panic")
+}
+
+/// One transaction of these values; `committed` or not.
+async fn transaction(producer: BaseProducer, topic: &str, values: &[&str], committed: bool) -> BaseProducer {
+    producer.begin_transaction().expect("begun");
+    for value in values {
+        let message = BaseRecord::<str, str>::to(topic).partition(0).payload(value);
+        producer
+            .send(message)
+            .map_err(|(error, _)| error)
+            .expect("queued");
+    }
+    tokio::task::spawn_blocking(move || {
+        let wait = Duration::from_secs(60);
+        producer.flush(wait).expect("delivered");
+        if committed {
+            producer.commit_transaction(wait).expect("committed");
+        } else {
+            producer.abort_transaction(wait).expect("aborted");
+        }
+        producer
+    })
+    .await
+    .expect("no panic")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn marks_and_aborted_records_of_transactions_are_stepped_over() {
+    let Some(cluster) = Cluster::shared("marks_and_aborted_records_of_transactions_are_stepped_over") else {
+        return;
+    };
+    let log = Arc::new(cluster.log().await);
+    let topic = format!("{}transactions", cluster.prefix);
+    log.topic(&spec(&topic, 1)).await.expect("a topic");
+    let of = partition(&topic, 0);
+    let producer = transactions(&cluster).await;
+    let producer = transaction(producer, &topic, &["a", "b"], true).await;
+    let producer = transaction(producer, &topic, &["never", "seen"], false).await;
+    let producer = transaction(producer, &topic, &["c"], true).await;
+    // Reading on from any place comes to the end, which lies behind the last mark.
+    assert_eq!(values_from(&*log, &of, 0).await, ["a", "b", "c"]);
+    assert_eq!(values_from(&*log, &of, 1).await, ["b", "c"]);
+    let end = log.bounds(&of).await.expect("bounds").next;
+    let last = log.read(&of.at(end - 1), NOW).await.expect("the last mark");
+    assert!(last.is_empty());
+    assert_eq!(last.next(), end);
+    // A live reader gets on over marks too, so that nobody waits for the next record to catch up.
+    let reading = {
+        let (log, of) = (log.clone(), of.clone());
+        tokio::spawn(async move {
+            let mut position = of.at(end);
+            let mut values = Vec::new();
+            while values.len() < 2 || position.offset < end + 4 {
+                let batch = log.read(&position, PATIENTLY).await.expect("read");
+                values.extend(
+                    batch
+                        .iter()
+                        .map(|r| String::from_utf8_lossy(r.value).into_owned()),
+                );
+                position.offset = batch.next();
+            }
+            (values, position.offset)
+        })
+    };
+    let producer = transaction(producer, &topic, &["d"], true).await;
+    let producer = transaction(producer, &topic, &["e"], true).await;
+    let (values, at) = reading.await.expect("no panic");
+    assert_eq!(values, ["d", "e"]);
+    assert_eq!(at, log.bounds(&of).await.expect("bounds").next);
+    drop(producer);
+    log.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn records_removed_under_a_reader_are_a_gap_with_bounds() {
+    let Some(cluster) = Cluster::shared("records_removed_under_a_reader_are_a_gap_with_bounds") else {
+        return;
+    };
+    let log = cluster.log().await;
+    let topic = format!("{}removed", cluster.prefix);
+    log.topic(&spec(&topic, 1)).await.expect("a topic");
+    let of = partition(&topic, 0);
+    for i in 0..20 {
+        append(&log, &of, &[&i.to_string()]).await;
+    }
+    let limit = ReadLimit { bytes: 1, ..NOW };
+    let batch = log.read(&of.at(3), limit).await.expect("read");
+    let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
+        .set("bootstrap.servers", &cluster.settings.bootstrap_servers)
+        .create()
+        .expect("a client");
+    let mut before = TopicPartitionList::new();
+    before
+        .add_partition_offset(&topic, 0, Offset::Offset(12))
+        .expect("a partition");
+    admin
+        .delete_records(&before, &AdminOptions::new())
+        .await
+        .expect("removed");
+    let bounds = log.bounds(&of).await.expect("bounds");
+    assert_eq!((bounds.earliest, bounds.next), (12, 20));
+    // A reader that begins before what is kept.
+    for gone in [0, 7, 11] {
+        let answer = log.read(&of.at(gone), NOW).await;
+        assert_eq!(answer.expect_err("it is gone"), LogError::OutOfRange(bounds));
+    }
+    // One that was there before may still have been given what was fetched ahead; then the gap shows.
+    let mut position = of.at(batch.next());
+    let mut last = None;
+    let told = loop {
+        match log.read(&position, limit).await {
+            Ok(batch) => {
+                last = batch.iter().last().map(|record| record.offset);
+                position.offset = batch.next();
+                if position.offset >= bounds.next {
+                    break None;
+                }
+            }
+            Err(error) => break Some(error),
+        }
+    };
+    assert!(
+        told == Some(LogError::OutOfRange(bounds)) || last == Some(19),
+        "{told:?} after {last:?}"
+    );
+    assert_eq!(values_from(&log, &of, 12).await.len(), 8);
+    log.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn compacted_topics_are_read_to_their_end() {
+    let Some(cluster) = Cluster::shared("compacted_topics_are_read_to_their_end") else {
+        return;
+    };
+    let mut settings = cluster.settings.clone();
+    for (key, value) in [
+        ("cleanup.policy", "compact"),
+        ("segment.ms", "100"),
+        ("min.cleanable.dirty.ratio", "0.001"),
+    ] {
+        settings.topics.config.insert(key.into(), value.into());
+    }
+    let log = levada_kafka::KafkaLog::open(settings)
+        .await
+        .expect("the broker answers");
+    let topic = format!("{}compacted", cluster.prefix);
+    log.topic(&spec(&topic, 1)).await.expect("a topic");
+    let of = partition(&topic, 0);
+    let keyed = |n: u64| {
+        let mut record = super::records::record(n.to_string());
+        record.key = Some("one".into());
+        // Segments end by the records' own times.
+        record.timestamp = record.timestamp.plus_millis(n as i64 * 1000);
+        record
+    };
+    let begun = std::time::Instant::now();
+    let mut count = 0_u64;
+    // New segments and the cleaner need time to pass; each round gives the cleaner something to do.
+    let offsets = loop {
+        for _ in 0..5 {
+            log.append(&of, vec![keyed(count)]).await.expect("taken");
+            count += 1;
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let mut position = of.at(log.bounds(&of).await.expect("bounds").earliest);
+        let end = log.bounds(&of).await.expect("bounds").next;
+        let mut offsets = Vec::new();
+        while position.offset < end {
+            let batch = log.read(&position, NOW).await.expect("read");
+            offsets.extend(batch.iter().map(|record| record.offset));
+            assert!(batch.next() > position.offset, "a read before the end gets on");
+            position.offset = batch.next();
+        }
+        if (offsets.len() as u64) < end {
+            break offsets;
+        }
+        assert!(
+            begun.elapsed() < Duration::from_secs(90),
+            "the cleaner never came"
+        );
+    };
+    assert!(offsets.is_sorted_by(|a, b| a < b));
+    assert_eq!(offsets.last(), Some(&(count - 1)));
+    log.close().await;
+}

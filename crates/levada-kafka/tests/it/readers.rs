@@ -1,0 +1,150 @@
+//! Many readers: one fetch per live partition, a bounded number of places in the past.
+
+use std::sync::Arc;
+
+use levada_event::TopicPartition;
+use levada_log::{Log, ReadLimit};
+use tokio::task::JoinSet;
+
+use super::cluster::Cluster;
+use super::records::{NOW, PATIENTLY, partition, record, spec, values_from};
+
+async fn fifty(log: &dyn Log, topic: &str) -> Vec<TopicPartition> {
+    log.topic(&spec(topic, 50)).await.expect("a topic");
+    (0..50).map(|number| partition(topic, number)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_live_partition_is_fetched_once_however_many_read_it() {
+    let Some(cluster) = Cluster::shared("a_live_partition_is_fetched_once_however_many_read_it") else {
+        return;
+    };
+    let log = Arc::new(cluster.log().await);
+    let partitions = fifty(&*log, &format!("{}live", cluster.prefix)).await;
+    let mut readers = JoinSet::new();
+    for of in &partitions {
+        for _ in 0..10 {
+            let (log, of) = (log.clone(), of.clone());
+            readers.spawn(async move {
+                let mut position = of.at(0);
+                let mut values = Vec::new();
+                while values.len() < 6 {
+                    let batch = log.read(&position, PATIENTLY).await.expect("read");
+                    values.extend(
+                        batch
+                            .iter()
+                            .map(|r| String::from_utf8_lossy(r.value).into_owned()),
+                    );
+                    position.offset = batch.next();
+                }
+                (of.partition, values)
+            });
+        }
+    }
+    while log.stats().lag.len() < 50 {
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    let mut writers = JoinSet::new();
+    for of in &partitions {
+        let (log, of) = (log.clone(), of.clone());
+        writers.spawn(async move {
+            for round in 0..3 {
+                let records = (0..2)
+                    .map(|i| record(format!("{}:{round}:{i}", of.partition)))
+                    .collect();
+                log.append(&of, records).await.expect("taken");
+            }
+        });
+    }
+    writers.join_all().await;
+    for (partition, values) in readers.join_all().await {
+        let expected: Vec<_> = (0..6)
+            .map(|n| format!("{partition}:{}:{}", n / 2, n % 2))
+            .collect();
+        assert_eq!(values, expected);
+    }
+    let stats = log.stats();
+    assert_eq!((stats.lag.len(), stats.catch_up_readers), (50, 0));
+    assert_eq!(stats.delivered_records, 300);
+    log.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn readers_of_the_past_are_bounded_and_all_get_everything() {
+    let Some(mut cluster) = Cluster::shared("readers_of_the_past_are_bounded_and_all_get_everything") else {
+        return;
+    };
+    cluster.settings.catch_up_max = 6;
+    let log = Arc::new(cluster.log().await);
+    let partitions = fifty(&*log, &format!("{}past", cluster.prefix)).await;
+    let partitions = &partitions[..10];
+    let padding = "p".repeat(500);
+    for of in partitions {
+        for round in 0..4 {
+            let records = (0..25).map(|i| record(format!("{}:{}{padding}", of.partition, round * 25 + i)));
+            log.append(of, records.collect()).await.expect("taken");
+        }
+    }
+    let mut readers = JoinSet::new();
+    for reader in 0..3_u64 {
+        for of in partitions {
+            let (log, of) = (log.clone(), of.clone());
+            readers.spawn(async move {
+                let from = reader * 10;
+                let mut position = of.at(from);
+                let limit = ReadLimit { bytes: 4000, ..NOW };
+                let mut seen = from;
+                while seen < 100 {
+                    let batch = log.read(&position, limit).await.expect("read");
+                    for record in batch.iter() {
+                        assert_eq!(record.offset, seen);
+                        let text = format!("{}:{seen}p", of.partition);
+                        assert!(record.value.starts_with(text.as_bytes()));
+                        seen += 1;
+                    }
+                    assert!(log.stats().catch_up_readers <= 6);
+                    position.offset = batch.next();
+                }
+            });
+        }
+    }
+    readers.join_all().await;
+    log.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slow_reader_of_a_live_partition_misses_nothing() {
+    let Some(cluster) = Cluster::shared("a_slow_reader_of_a_live_partition_misses_nothing") else {
+        return;
+    };
+    let log = Arc::new(cluster.log().await);
+    let topic = format!("{}slow", cluster.prefix);
+    log.topic(&spec(&topic, 50)).await.expect("a topic");
+    let of = partition(&topic, 49);
+    let fast = {
+        let (log, of) = (log.clone(), of.clone());
+        tokio::spawn(async move {
+            let mut position = of.at(0);
+            while position.offset < 4000 {
+                let batch = log.read(&position, PATIENTLY).await.expect("read");
+                position.offset = batch.next();
+            }
+        })
+    };
+    while log.stats().lag.is_empty() && !fast.is_finished() {
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    // Several megabytes: more than the window keeps for those who are late.
+    let padding = "x".repeat(2000);
+    for round in 0..40 {
+        let records = (0..100).map(|i| record(format!("{}{padding}", round * 100 + i)));
+        log.append(&of, records.collect()).await.expect("taken");
+    }
+    fast.await.expect("no panic");
+    let values = values_from(&*log, &of, 0).await;
+    assert_eq!(values.len(), 4000);
+    for (n, value) in values.iter().enumerate() {
+        assert!(value.starts_with(&format!("{n}x")), "{n}");
+    }
+    log.close().await;
+}

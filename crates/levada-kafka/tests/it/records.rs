@@ -1,0 +1,65 @@
+//! Records with known content, and reading them.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use levada_event::{Flags, Offset, Record, Splice, Timestamp, TopicName, TopicPartition};
+use levada_log::{Log, ReadLimit, Retention, TopicSpec};
+
+/// At once, whatever is there.
+pub const NOW: ReadLimit = ReadLimit {
+    bytes: 1 << 20,
+    wait: Duration::ZERO,
+};
+
+/// As long as a test waits for what must come.
+pub const PATIENTLY: ReadLimit = ReadLimit {
+    bytes: 1 << 20,
+    wait: Duration::from_secs(60),
+};
+
+pub fn record(value: impl Into<Bytes>) -> Record {
+    Record {
+        key: None,
+        value: value.into(),
+        timestamp: Timestamp::from_millis(1_700_000_000_000),
+        splice: Splice::UNKNOWN,
+        flags: Flags::CHECKED,
+    }
+}
+
+pub fn spec(name: &str, partitions: u32) -> TopicSpec {
+    TopicSpec {
+        name: TopicName::new(name).expect("a name of a topic"),
+        partitions,
+        retention: Retention {
+            age: None,
+            bytes: None,
+        },
+    }
+}
+
+pub fn partition(name: &str, partition: u32) -> TopicPartition {
+    TopicPartition::new(TopicName::new(name).expect("a name of a topic"), partition)
+}
+
+pub async fn append(log: &dyn Log, to: &TopicPartition, values: &[&str]) -> Offset {
+    let records = values.iter().map(|value| record(value.to_string())).collect();
+    log.append(to, records).await.expect("the append is taken")
+}
+
+/// All values from `from` to the end as it was when this began, as text.
+pub async fn values_from(log: &dyn Log, of: &TopicPartition, from: Offset) -> Vec<String> {
+    let end = log.bounds(of).await.expect("bounds").next;
+    let mut position = of.at(from);
+    let mut values = Vec::new();
+    while position.offset < end {
+        let batch = log.read(&position, NOW).await.expect("what is kept can be read");
+        for record in batch.iter() {
+            values.push(String::from_utf8_lossy(record.value).into_owned());
+        }
+        assert!(batch.next() > position.offset, "a read before the end gets on");
+        position.offset = batch.next();
+    }
+    values
+}

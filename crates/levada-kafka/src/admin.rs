@@ -11,7 +11,8 @@ use rdkafka::admin::{
 use rdkafka::error::RDKafkaErrorCode;
 
 use crate::client::{self, BATCH_OVERHEAD, Context, ErrorCounts, Role};
-use crate::cluster::{Cluster, Unanswered};
+use crate::cluster::Cluster;
+use crate::probe::Unanswered;
 use crate::{KafkaError, Settings};
 
 /// Topics asked about in one request.

@@ -1,7 +1,7 @@
 //! Questions to the cluster: its id, its topics, the bounds of partitions, offsets by time.
 //!
-//! librdkafka answers them by blocking, so each runs on a thread for blocking work, a bounded number at
-//! a time. What a topic looks like is remembered for a while; bounds never are.
+//! What a topic looks like is remembered for a while; bounds never are, but who asks for them at the same
+//! time shares a question.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,18 +9,16 @@ use std::time::{Duration, Instant};
 
 use levada_event::{Bounds, Offset, TopicName, TopicPartition};
 use levada_log::LogError;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::RwLock;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{IsError, KafkaError as Native, KafkaResult, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::{Offset as NativeOffset, TopicPartitionList};
-use tokio::sync::Semaphore;
 
 use crate::admin::TopicState;
-use crate::client::{self, Context, ErrorCounts, Role};
+use crate::bounds::BoundsDesk;
+use crate::client::{Context, ErrorCounts};
+use crate::probe::{Probe, Unanswered};
 use crate::{KafkaError, Settings};
-
-/// Questions under way at a time. One connection carries them all; more would only hold more threads.
-const QUESTIONS_AT_ONCE: usize = 32;
 
 /// How long the number of a topic's partitions is believed. It only ever grows.
 const TOPIC_AGE: Duration = Duration::from_secs(60);
@@ -32,22 +30,15 @@ const TOPICS_MAX: usize = 10_000;
 /// not answer yet.
 const AGAIN_AFTER: Duration = Duration::from_millis(50);
 
-/// After a question was asked in vain for as long as it may take, further ones are this patient, for so
-/// long: with the cluster away, readers and clients should hear of it soon.
-const IMPATIENT: Duration = Duration::from_secs(1);
-const IMPATIENT_FOR: Duration = Duration::from_secs(15);
-
 /// A topic that exists may not have come to its brokers yet: so long after it was seen first, *unknown*
 /// is not believed.
 const SETTLES_WITHIN: Duration = Duration::from_secs(5);
 
 pub(crate) struct Cluster {
     servers: String,
-    timeout: Duration,
-    probe: Arc<BaseConsumer<Context>>,
-    questions: Arc<Semaphore>,
+    probe: Arc<Probe>,
+    desk: BoundsDesk,
     known: RwLock<HashMap<TopicName, Known>>,
-    in_vain: Mutex<Option<Instant>>,
 }
 
 #[derive(Clone, Copy)]
@@ -59,36 +50,30 @@ struct Known {
 
 impl Cluster {
     pub(crate) fn new(settings: &Settings, errors: Arc<ErrorCounts>) -> Result<Self, KafkaError> {
-        let probe: BaseConsumer<Context> =
-            client::create(settings, Role::Probe, Context::new(Role::Probe, errors))?;
-        let probe = Arc::new(probe);
-        spawn_service(&probe)?;
+        let probe = Arc::new(Probe::new(settings, errors)?);
         Ok(Self {
             servers: settings.bootstrap_servers.clone(),
-            timeout: settings.request_timeout,
+            desk: BoundsDesk::new(probe.clone()),
             probe,
-            questions: Arc::new(Semaphore::new(QUESTIONS_AT_ONCE)),
             known: RwLock::default(),
-            in_vain: Mutex::default(),
         })
     }
 
     /// The id that the cluster was formatted with.
     pub(crate) async fn id(&self) -> Result<String, KafkaError> {
-        let answer = self
-            .ask(|probe, timeout| {
-                // The id comes with the first metadata; asking for all topics would bring thousands.
-                let id = probe.client().fetch_cluster_id(timeout);
-                id.ok_or(Native::MetadataFetch(RDKafkaErrorCode::AllBrokersDown))
-            })
-            .await;
+        let question = |probe: &BaseConsumer<Context>, timeout| {
+            // The id comes with the first metadata; asking for all topics would bring thousands.
+            let id = probe.client().fetch_cluster_id(timeout);
+            id.ok_or(Native::MetadataFetch(RDKafkaErrorCode::AllBrokersDown))
+        };
+        let answer = self.probe.ask(self.probe.timeout(), question).await;
         answer.map_err(|why| self.unreachable(&why))
     }
 
     pub(crate) fn unreachable(&self, why: &Unanswered) -> KafkaError {
         KafkaError::Unreachable {
             servers: self.servers.clone(),
-            seconds: self.timeout.as_secs(),
+            seconds: self.probe.timeout().as_secs(),
             reason: why.to_string(),
         }
     }
@@ -96,9 +81,8 @@ impl Cluster {
     /// The topic as it is; `None` when there is none of this name.
     pub(crate) async fn state(&self, topic: &TopicName) -> Result<Option<TopicState>, Unanswered> {
         let name = topic.clone();
-        let state = self
-            .ask(move |probe, timeout| look_up(probe, &name, timeout))
-            .await?;
+        let question = move |probe: &BaseConsumer<Context>, timeout| look_up(probe, &name, timeout);
+        let state = self.probe.ask(self.probe.patience(), question).await?;
         let mut known = self.known.write();
         match &state {
             Some(state) if known.len() < TOPICS_MAX || known.contains_key(topic) => {
@@ -153,7 +137,7 @@ impl Cluster {
 
     /// Waits until a topic that was just created has a leader for each partition.
     pub(crate) async fn appears(&self, topic: &TopicName) -> Result<TopicState, Unanswered> {
-        let until = Instant::now() + self.timeout;
+        let until = Instant::now() + self.probe.timeout();
         loop {
             let state = self.state(topic).await?;
             if let Some(state) = state.filter(|state| state.leaderless.is_empty()) {
@@ -168,19 +152,7 @@ impl Cluster {
 
     pub(crate) async fn bounds(&self, of: &TopicPartition) -> Result<Bounds, LogError> {
         self.must_exist(of).await?;
-        let (topic, partition) = (of.topic.clone(), of.partition as i32);
-        let question = move |probe: &BaseConsumer<Context>, timeout| {
-            probe.fetch_watermarks(topic.as_str(), partition, timeout)
-        };
-        let (low, high) = self.insist(of, question).await?;
-        let none = || LogError::Unavailable(format!("the cluster gave no bounds of {of}"));
-        let earliest = Offset::try_from(low).map_err(|_| none())?;
-        let next = Offset::try_from(high).map_err(|_| none())?;
-        // The two come from two requests: retention may have moved the one past the other's time.
-        Ok(Bounds {
-            earliest: earliest.min(next),
-            next,
-        })
+        self.insist(of, || self.desk.bounds(of)).await
     }
 
     /// Offset of the first record whose Kafka timestamp is at or after `millis`, which must be positive:
@@ -205,20 +177,22 @@ impl Cluster {
                 _ => None,
             })
         };
-        self.insist(of, question).await
+        let patience = self.probe.patience();
+        self.insist(of, || self.probe.ask(patience, question.clone()))
+            .await
     }
 
     /// Asks until there is an answer that lasts: a partition whose leader moves has none for a moment.
-    async fn insist<T: Send + 'static>(
+    async fn insist<T, Asked: Future<Output = Result<T, Unanswered>> + Send>(
         &self,
         of: &TopicPartition,
-        question: impl Fn(&BaseConsumer<Context>, Duration) -> KafkaResult<T> + Clone + Send + 'static,
+        ask: impl Fn() -> Asked + Send,
     ) -> Result<T, LogError> {
-        let until = Instant::now() + self.patience();
+        let until = Instant::now() + self.probe.patience();
         loop {
-            match self.ask(question.clone()).await {
+            match ask().await {
                 Ok(answer) => {
-                    *self.in_vain.lock() = None;
+                    self.probe.heard(true);
                     return Ok(answer);
                 }
                 Err(why) => {
@@ -226,19 +200,12 @@ impl Cluster {
                         return Err(self.refused(of, why));
                     }
                     if Instant::now() >= until {
-                        *self.in_vain.lock() = Some(Instant::now());
+                        self.probe.heard(false);
                         return Err(why.into());
                     }
                 }
             }
             tokio::time::sleep(AGAIN_AFTER).await;
-        }
-    }
-
-    fn patience(&self) -> Duration {
-        match *self.in_vain.lock() {
-            Some(at) if at.elapsed() < IMPATIENT_FOR => IMPATIENT.min(self.timeout),
-            _ => self.timeout,
         }
     }
 
@@ -285,52 +252,6 @@ impl Cluster {
         }
         why.into()
     }
-
-    async fn ask<T: Send + 'static>(
-        &self,
-        question: impl FnOnce(&BaseConsumer<Context>, Duration) -> KafkaResult<T> + Send + 'static,
-    ) -> Result<T, Unanswered> {
-        let turn = tokio::time::timeout(self.timeout, self.questions.clone().acquire_owned()).await;
-        let Ok(Ok(turn)) = turn else {
-            return Err(Unanswered::Late);
-        };
-        let (probe, timeout) = (self.probe.clone(), self.patience());
-        let answer = tokio::task::spawn_blocking(move || {
-            let answer = question(&probe, timeout);
-            drop(turn);
-            answer
-        });
-        match answer.await {
-            Ok(answer) => answer.map_err(Unanswered::Refused),
-            Err(_) => Err(Unanswered::Late),
-        }
-    }
-}
-
-/// A question that got no answer.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Unanswered {
-    /// Too many questions were before it, or the answer took too long.
-    #[error("Kafka did not answer in time")]
-    Late,
-    /// librdkafka's error.
-    #[error("{0}")]
-    Refused(Native),
-}
-
-impl Unanswered {
-    fn code(&self) -> Option<RDKafkaErrorCode> {
-        match self {
-            Unanswered::Late => None,
-            Unanswered::Refused(error) => error.rdkafka_error_code(),
-        }
-    }
-}
-
-impl From<Unanswered> for LogError {
-    fn from(why: Unanswered) -> Self {
-        LogError::Unavailable(why.to_string())
-    }
 }
 
 fn look_up(
@@ -366,24 +287,4 @@ fn look_up(
         replication_factor: partitions.iter().map(|p| p.replicas().len()).min().unwrap_or(0) as u32,
         leaderless: leaderless.collect(),
     }))
-}
-
-/// Serves the probe's logs and errors for as long as it lives.
-fn spawn_service(probe: &Arc<BaseConsumer<Context>>) -> Result<(), KafkaError> {
-    let probe = Arc::downgrade(probe);
-    let thread = std::thread::Builder::new().name("kafka-probe".into());
-    let serve = move || {
-        while let Some(probe) = probe.upgrade() {
-            while probe.poll(Duration::ZERO).is_some() {}
-            drop(probe);
-            std::thread::sleep(Duration::from_millis(200));
-        }
-    };
-    thread
-        .spawn(serve)
-        .map(|_| ())
-        .map_err(|error| KafkaError::Setting {
-            key: "threads".into(),
-            reason: format!("a thread cannot be started: {error}"),
-        })
 }

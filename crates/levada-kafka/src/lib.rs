@@ -6,6 +6,7 @@
 //! `docs/reference/guarantees.md` names.
 
 mod admin;
+mod bounds;
 mod chunk;
 mod client;
 mod cluster;
@@ -15,8 +16,10 @@ mod header;
 mod live;
 mod log;
 mod past;
+mod probe;
 mod produce;
 mod read;
+mod recent;
 mod settings;
 mod statistics;
 mod stats;

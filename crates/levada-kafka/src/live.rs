@@ -189,6 +189,11 @@ impl LivePartition {
         self.window.lock().next()
     }
 
+    /// Whether this is the place to read from `from` on.
+    pub(crate) fn holds(&self, from: Offset) -> bool {
+        self.window.lock().holds(from)
+    }
+
     /// Reads from `from` on, waiting as `limit` says. `None` when this is not the place to read: the
     /// records are older than the window, or the loop has ended.
     ///

@@ -19,6 +19,7 @@ use crate::Settings;
 use crate::chunk::{Chunk, ChunkBuilder, Cut};
 use crate::client::{Context, ErrorCounts, Role};
 use crate::fetch::{Assigned, Drained, Fetcher};
+use crate::recent::Recent;
 
 /// Consumers for the past, and so places per partition. Each has a connection to every broker.
 const FETCHERS: usize = 4;
@@ -41,6 +42,7 @@ pub(crate) struct Past {
     /// A place was put back.
     back: Notify,
     outages: Mutex<HashMap<TopicPartition, Instant>>,
+    recent: Recent,
 }
 
 /// The places that exist.
@@ -84,6 +86,7 @@ impl Past {
             shelf: Mutex::default(),
             back: Notify::new(),
             outages: Mutex::default(),
+            recent: Recent::new(settings.catch_up_bytes_max),
         });
         tokio::spawn(sweep(Arc::downgrade(&past)));
         past
@@ -92,6 +95,11 @@ impl Past {
     /// How many places there are.
     pub(crate) fn open(&self) -> usize {
         self.shelf.lock().open
+    }
+
+    /// Records that were fetched for somebody a moment ago.
+    pub(crate) fn recent(&self, of: &TopicPartition, from: Offset, bytes: usize) -> Option<RecordBatch> {
+        self.recent.find(of, from, bytes)
     }
 
     /// Whether a read before this one ended at `from`, so that this one can go on there.
@@ -140,7 +148,7 @@ impl Past {
         };
         let place = taken.place()?;
         loop {
-            let drained = place.fill(bytes);
+            let drained = place.fill(bytes, &self.recent);
             if let Some(batch) = place.cut(from, bytes) {
                 self.outages.lock().remove(of);
                 return Ok(Found::Batch(batch));
@@ -313,15 +321,16 @@ impl Shelf {
 
 impl Place {
     /// Takes records out of the queue, until there are `bytes` of them.
-    fn fill(&mut self, bytes: usize) -> Drained {
+    fn fill(&mut self, bytes: usize, recent: &Recent) -> Drained {
         if self.spare.is_some() {
             return Drained::Full;
         }
         let mut builder = ChunkBuilder::default();
         let drained = self.assigned.drain(&mut builder, bytes.max(SPARE_BYTES));
         self.spare = builder.finish();
-        if self.spare.is_some() {
+        if let Some(spare) = &self.spare {
             self.at_end = false;
+            recent.keep(&self.of, self.next, spare);
         }
         if drained == Drained::End {
             self.at_end = true;
@@ -394,6 +403,7 @@ async fn sweep(past: std::sync::Weak<Past>) {
     loop {
         tokio::time::sleep(IDLE / 3).await;
         let Some(past) = past.upgrade() else { return };
+        past.recent.sweep();
         let mut shelf = past.shelf.lock();
         let (stay, go): (Vec<_>, Vec<_>) = std::mem::take(&mut shelf.idle)
             .into_iter()

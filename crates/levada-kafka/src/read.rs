@@ -54,7 +54,8 @@ impl Reader {
     async fn look(&self, from: &Position, limit: ReadLimit) -> Result<Option<RecordBatch>, LogError> {
         let Position { of, offset } = from;
         let offset = *offset;
-        if let Some(live) = self.live.get(of) {
+        let live = self.live.get(of);
+        if let Some(live) = &live {
             if offset > live.next() {
                 within(self.cluster.bounds(of).await?, offset)?;
             }
@@ -63,10 +64,17 @@ impl Reader {
             }
         }
         if !self.past.stands_at(of, offset) {
+            if let Some(batch) = self.past.recent(of, offset, limit.bytes) {
+                return Ok(Some(batch));
+            }
             let bounds = self.cluster.bounds(of).await?;
             within(bounds, offset)?;
             if offset == bounds.next {
                 return self.wait_at_end(of, offset, limit).await;
+            }
+            // Somebody began to follow the partition meanwhile.
+            if live.is_none() && self.live.get(of).is_some_and(|live| live.holds(offset)) {
+                return Ok(None);
             }
         }
         match self.past.read(of, offset, limit.bytes, false).await? {

@@ -34,8 +34,10 @@ pub struct Settings {
     /// most elections and restarts; meanwhile clients get heartbeats.
     pub outage_grace: Duration,
     /// Most readers in the past at a time (partitions of sessions that catch up); others wait or share
-    /// by turns. Each holds up to about a megabyte.
+    /// by turns. Each holds up to about two megabytes.
     pub catch_up_max: usize,
+    /// Bytes of the past that are kept a few seconds for readers that come to the same place.
+    pub catch_up_bytes_max: usize,
 }
 
 /// How topics are created.
@@ -77,6 +79,7 @@ impl Settings {
             record_bytes_max: RECORD_BYTES_MAX,
             outage_grace: Duration::from_secs(15),
             catch_up_max: 256,
+            catch_up_bytes_max: 64 * 1024 * 1024,
         }
     }
 }

@@ -38,6 +38,8 @@ pub(super) struct Window {
     /// The partition's end, as last heard.
     end: Offset,
     behind_since: Option<Instant>,
+    /// When records last came.
+    moved: Instant,
     trouble: Option<(Instant, String)>,
     /// The loop is taking records out of its queue and has not pushed them yet.
     pub(super) draining: bool,
@@ -57,6 +59,7 @@ impl Window {
             ahead: 0,
             end: from,
             behind_since: None,
+            moved: Instant::now(),
             trouble: None,
             draining: false,
             readers: 0,
@@ -67,6 +70,11 @@ impl Window {
 
     pub(super) fn next(&self) -> Offset {
         self.next
+    }
+
+    /// Whether records from `from` on are here, or will be.
+    pub(super) fn holds(&self, from: Offset) -> bool {
+        !self.over && from >= self.start
     }
 
     pub(super) fn is_idle(&self, after: Duration) -> bool {
@@ -92,6 +100,7 @@ impl Window {
         self.ahead += chunk.bytes();
         self.chunks.push_back(chunk);
         self.trouble = None;
+        self.moved = Instant::now();
         self.watch_end();
         self.let_go();
     }
@@ -130,12 +139,12 @@ impl Window {
     }
 
     pub(super) fn find(&mut self, from: Offset, bytes: usize) -> Found {
-        if self.over || from < self.start {
+        if !self.holds(from) {
             return Found::Elsewhere;
         }
         if from >= self.next {
             return Found::Nothing {
-                trouble: self.trouble.clone(),
+                trouble: self.trouble.clone().or_else(|| self.stuck()),
             };
         }
         let mut cut = Cut::new(from, bytes);
@@ -149,6 +158,16 @@ impl Window {
         let batch = cut.finish().unwrap_or_else(|| RecordBatch::empty(self.next));
         self.lead_on(batch.next());
         Found::Batch(batch)
+    }
+
+    /// There is something to fetch, and it does not come, whatever the reason.
+    fn stuck(&self) -> Option<(Instant, String)> {
+        let since = self.behind_since?;
+        let why = format!(
+            "{} records wait at the broker and are not delivered",
+            self.behind()
+        );
+        Some((since.max(self.moved), why))
     }
 
     fn lead_on(&mut self, to: Offset) {

@@ -29,7 +29,8 @@ pub struct Broker {
 
 impl Broker {
     /// Formats a fresh folder and starts a broker in it; it serves when this returns. `settings` are
-    /// lines of `server.properties` that follow those for a cluster of one.
+    /// lines of `server.properties` that follow those for a cluster of one; `{port}` and `{controller}` in
+    /// them are the ports of its two listeners.
     ///
     /// # Errors
     /// Java cannot be run, or the broker does not come up; then its last words are in the error.
@@ -152,6 +153,9 @@ impl Drop for Broker {
 }
 
 fn properties(folder: &Path, port: u16, controller: u16, settings: &str) -> String {
+    let settings = settings
+        .replace("{port}", &port.to_string())
+        .replace("{controller}", &controller.to_string());
     format!(
         "\
 process.roles=broker,controller

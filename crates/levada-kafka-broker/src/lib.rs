@@ -12,6 +12,7 @@ mod shared;
 
 pub use broker::Broker;
 pub use jars::Jars;
+pub use port::free as free_port;
 pub use shared::{RAN, REQUIRED, SHARED, jars, note, shared};
 
 #[cfg(test)]

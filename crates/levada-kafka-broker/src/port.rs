@@ -17,7 +17,7 @@ static TAKEN: AtomicU32 = AtomicU32::new(0);
 ///
 /// # Errors
 /// None of many was.
-pub(crate) fn free() -> Result<u16> {
+pub fn free() -> Result<u16> {
     let clock = SystemTime::now().duration_since(UNIX_EPOCH)?.subsec_nanos();
     let start = clock.wrapping_add(std::process::id().wrapping_mul(7919));
     (0..TRIES)

@@ -65,6 +65,8 @@ fn config(settings: &Settings, role: Role) -> ClientConfig {
     config.set("reconnect.backoff.max.ms", "2000");
     config.set("topic.metadata.refresh.interval.ms", "60000");
     config.set("log.connection.close", "false");
+    // OpenSSL is linked statically and knows no certificates of the system by itself.
+    config.set("ssl.ca.location", "probe");
     match role {
         Role::Probe | Role::Admin => {}
         Role::Live => {
@@ -148,17 +150,26 @@ pub(crate) fn create<T: FromClientConfigAndContext<Context>>(
     })
 }
 
-/// Errors by kind, counted.
+/// Errors by kind, counted, and the last one's words.
 #[derive(Debug, Default)]
-pub(crate) struct ErrorCounts(Mutex<BTreeMap<String, u64>>);
+pub(crate) struct ErrorCounts {
+    counts: Mutex<BTreeMap<String, u64>>,
+    last: Mutex<Option<String>>,
+}
 
 impl ErrorCounts {
     pub(crate) fn count(&self, code: RDKafkaErrorCode) {
-        *self.0.lock().entry(format!("{code:?}")).or_default() += 1;
+        *self.counts.lock().entry(format!("{code:?}")).or_default() += 1;
+    }
+
+    /// What librdkafka last said was wrong. Its errors of a refused login or certificate say so only
+    /// here; a question that it cannot ask merely times out.
+    pub(crate) fn last(&self) -> Option<String> {
+        self.last.lock().clone()
     }
 
     pub(crate) fn all(&self) -> Vec<(String, u64)> {
-        let counts = self.0.lock();
+        let counts = self.counts.lock();
         counts
             .iter()
             .map(|(kind, count)| (kind.clone(), *count))
@@ -225,7 +236,12 @@ impl ClientContext for Context {
         match error.rdkafka_error_code() {
             // No error: the end of a partition is reported this way.
             Some(RDKafkaErrorCode::PartitionEOF) => return,
-            Some(code) => self.errors.count(code),
+            // Says less than the errors of the brokers before it.
+            Some(RDKafkaErrorCode::AllBrokersDown) => self.errors.count(RDKafkaErrorCode::AllBrokersDown),
+            Some(code) => {
+                self.errors.count(code);
+                *self.errors.last.lock() = Some(reason.to_owned());
+            }
             None => {}
         }
         tracing::warn!(client, %error, reason, "kafka reports an error");

@@ -36,6 +36,7 @@ const SETTLES_WITHIN: Duration = Duration::from_secs(5);
 
 pub(crate) struct Cluster {
     servers: String,
+    errors: Arc<ErrorCounts>,
     probe: Arc<Probe>,
     desk: BoundsDesk,
     known: RwLock<HashMap<TopicName, Known>>,
@@ -50,8 +51,9 @@ struct Known {
 
 impl Cluster {
     pub(crate) fn new(settings: &Settings, errors: Arc<ErrorCounts>) -> Result<Self, KafkaError> {
-        let probe = Arc::new(Probe::new(settings, errors)?);
+        let probe = Arc::new(Probe::new(settings, errors.clone())?);
         Ok(Self {
+            errors,
             servers: settings.bootstrap_servers.clone(),
             desk: BoundsDesk::new(probe.clone()),
             probe,
@@ -74,7 +76,7 @@ impl Cluster {
         KafkaError::Unreachable {
             servers: self.servers.clone(),
             seconds: self.probe.timeout().as_secs(),
-            reason: why.to_string(),
+            reason: self.errors.last().unwrap_or_else(|| why.to_string()),
         }
     }
 

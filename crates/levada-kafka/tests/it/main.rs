@@ -7,4 +7,5 @@ mod foreign;
 mod holes;
 mod readers;
 mod records;
+mod secured;
 mod topics;

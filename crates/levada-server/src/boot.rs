@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use levada_accounts::NewUser;
 use levada_catalog::{Catalog, CatalogConfig, RefreshOutcome, Severity};
+use levada_kafka::{KafkaError, KafkaLog};
 use levada_log::embedded::{Embedded, EmbeddedOptions};
 use levada_log::memory::{Memory, MemoryOptions};
 use levada_log::{Log, Partitioner, Retention};
@@ -15,7 +16,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::auth::Auth;
-use crate::config::{AuthMode, Config, Durability, LogKind, places};
+use crate::config::{AuthMode, Config, Durability, KeyHash, LogKind, places};
 use crate::delivery::{Delivery, Options as DeliveryOptions};
 use crate::feeds;
 use crate::http::{App, AppParts, Hinders, Unready, serve};
@@ -39,6 +40,9 @@ pub enum BootError {
     /// Stream configuration cannot be read at all.
     #[error("stream configuration: {0}")]
     Catalog(String),
+    /// A setting of the log that the configuration's own check cannot judge.
+    #[error("{0}")]
+    Setting(String),
     /// The log cannot be opened.
     #[error("log: {0}")]
     Log(String),
@@ -85,6 +89,7 @@ pub struct Running {
 enum Engine {
     Memory(Arc<Memory>),
     Embedded(Arc<Embedded>),
+    Kafka(Arc<KafkaLog>),
 }
 
 impl Engine {
@@ -92,6 +97,7 @@ impl Engine {
         match self {
             Engine::Memory(log) => log.clone(),
             Engine::Embedded(log) => log.clone(),
+            Engine::Kafka(log) => log.clone(),
         }
     }
 }
@@ -102,6 +108,7 @@ impl Engine {
         let log = match self {
             Engine::Memory(_) => Box::new(Vec::new),
             Engine::Embedded(log) => crate::metrics::log_source(log.clone()),
+            Engine::Kafka(log) => crate::kafka::samples(log.clone()),
         };
         match auth.cloned() {
             None => log,
@@ -116,7 +123,9 @@ impl Engine {
     /// What keeps the log from serving, asked for at each look at `/readyz`; may block on files.
     fn unready(&self) -> Arc<dyn Fn() -> Vec<Unready> + Send + Sync> {
         match self {
-            Engine::Memory(_) => Arc::new(Vec::new),
+            // A cluster that does not answer is seen by requests, which get 503 and may be tried
+            // again; a process that is taken out of service for it would take all others with it.
+            Engine::Memory(_) | Engine::Kafka(_) => Arc::new(Vec::new),
             Engine::Embedded(log) => {
                 let log = log.clone();
                 Arc::new(move || {
@@ -199,12 +208,15 @@ pub async fn start(config: Config, options: StartOptions) -> Result<Running, Boo
         batch_events_max: config.intake.batch_events_max,
         deadline: config.intake.deadline,
         retention: retention(&config),
+        partitioner: match config.log.partitioner {
+            KeyHash::ConsistentRandom => Partitioner::ConsistentRandom,
+            KeyHash::Murmur2Random => Partitioner::Murmur2,
+        },
         emitter: if config.intake.service.is_empty() {
             "levada".into()
         } else {
             config.intake.service.clone()
         },
-        partitioner: Partitioner::default(),
     };
     let intake = Arc::new(Intake::new(
         catalog.clone(),
@@ -269,8 +281,10 @@ impl Running {
         {
             tracing::warn!(%error, "the accounts could not be put in order at the end");
         }
-        if let Engine::Embedded(log) = self.engine {
-            log.close().await;
+        match self.engine {
+            Engine::Memory(_) => {}
+            Engine::Embedded(log) => log.close().await,
+            Engine::Kafka(log) => log.close().await,
         }
     }
 }
@@ -293,8 +307,19 @@ async fn open_catalog(config: CatalogConfig, outbound: Arc<Outbound>) -> Result<
 }
 
 async fn open_log(config: &Config) -> Result<Engine, BootError> {
-    if config.log.kind == LogKind::Memory {
-        return Ok(Engine::Memory(Arc::new(Memory::new(MemoryOptions::default()))));
+    match config.log.kind {
+        LogKind::Memory => return Ok(Engine::Memory(Arc::new(Memory::new(MemoryOptions::default())))),
+        LogKind::Kafka => {
+            let settings = crate::kafka::settings(config);
+            let opened = KafkaLog::open(settings).await;
+            return opened
+                .map(|log| Engine::Kafka(Arc::new(log)))
+                .map_err(|error| match error {
+                    KafkaError::Setting { .. } => BootError::Setting(error.to_string()),
+                    error => BootError::Log(error.to_string()),
+                });
+        }
+        LogKind::Embedded => {}
     }
     let mut options = EmbeddedOptions::new(config.data.clone());
     options.durability = match config.log.durability {

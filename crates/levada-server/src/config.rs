@@ -14,11 +14,14 @@ use std::time::Duration;
 use levada_accounts::{AddressList, Secret};
 use serde::Deserialize;
 
+mod kafka;
 pub mod keys;
 mod layers;
 pub mod places;
+mod secrecy;
 mod units;
 
+pub use kafka::{Kafka, Properties};
 pub use layers::{ConfigError, Origin};
 
 /// The whole configuration of a server, each field documented in [`keys::KEYS`].
@@ -32,6 +35,7 @@ pub struct Config {
     pub catalog: Catalog,
     pub intake: Intake,
     pub log: LogSection,
+    pub kafka: Kafka,
     pub streams: Streams,
     pub realtime: Realtime,
     pub auth: Auth,
@@ -107,6 +111,7 @@ pub struct Intake {
 #[expect(missing_docs, reason = "every key is documented once, in the table of keys")]
 pub struct LogSection {
     pub kind: LogKind,
+    pub partitioner: KeyHash,
     pub durability: Durability,
     #[serde(deserialize_with = "units::bytes")]
     pub segment_bytes: usize,
@@ -123,8 +128,20 @@ pub struct LogSection {
 pub enum LogKind {
     /// The engine inside the process.
     Embedded,
+    /// An Apache Kafka cluster.
+    Kafka,
     /// Memory only, for tests and trials.
     Memory,
+}
+
+/// Which partition a key belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyHash {
+    /// CRC-32 of the key, as librdkafka's producers.
+    ConsistentRandom,
+    /// murmur2 of the key, as Kafka's Java producers.
+    Murmur2Random,
 }
 
 /// What an acknowledged event survives.

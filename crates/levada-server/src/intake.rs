@@ -29,6 +29,7 @@ use append::Plan;
 use check::Scratch;
 use dedupe::Windows;
 use topics::Topics;
+pub(crate) use topics::{retention_of, topic_of};
 
 /// What intake is told once.
 #[derive(Debug, Clone)]

@@ -9,9 +9,11 @@ pub mod delivery;
 pub mod feeds;
 pub mod http;
 pub mod intake;
+pub mod kafka;
 mod metrics;
 pub mod outbound;
 pub mod shutdown;
 pub mod sources;
+pub mod topics;
 
 pub use boot::{BootError, Running, StartOptions, start};

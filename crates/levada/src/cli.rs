@@ -32,6 +32,8 @@ pub(crate) enum Command {
     Tail(crate::tail::Args),
     /// List, show and check declared streams
     Streams(crate::streams::Args),
+    /// Compare declared streams with the topics of a Kafka cluster, and create topics
+    Topics(crate::topics::Args),
     /// Make and change users, groups and API keys
     User(crate::user::Args),
     /// Check, inspect and export a data folder while no server runs on it

@@ -1,6 +1,6 @@
 //! `levada config`: checks and prints the configuration.
 
-use levada_server::config::{keys, places};
+use levada_server::config::{LogKind, keys, places};
 
 use crate::exit::{Exit, Failure};
 use crate::serve::Settings;
@@ -40,6 +40,11 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
                 faults.extend(streams::faults_of_files(&loaded.config).await?);
             }
             faults.extend(places::schema_faults(&loaded));
+            if loaded.config.log.kind == LogKind::Kafka
+                && let Err(fault) = levada_server::kafka::settings(&loaded.config).check()
+            {
+                faults.push(fault.to_string());
+            }
             if !faults.is_empty() {
                 return Err(Failure::new(Exit::Config, faults.join("\nlevada: ")));
             }

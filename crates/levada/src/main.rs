@@ -15,6 +15,7 @@ mod serve;
 mod signal;
 mod streams;
 mod tail;
+mod topics;
 mod units;
 mod user;
 
@@ -49,6 +50,7 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Produce(args) => client(|stop| produce::run(args, stop)),
         Command::Tail(args) => client(|stop| tail::run(args, stop)),
         Command::Streams(args) => client(|_| streams::run(args)),
+        Command::Topics(args) => client(|_| topics::run(args)),
         Command::User(args) => client(|_| user::run(args)),
         Command::Log(args) => log::run(&args),
         Command::Completions(args) => completions::run(&args),

@@ -15,6 +15,9 @@ use crate::cli::Remote;
 use crate::exit::{Exit, Failure};
 use crate::serve::Settings;
 
+pub(crate) use list::print;
+pub(crate) use local::catalog;
+
 /// Arguments of `levada streams`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {

@@ -11,8 +11,19 @@ pub struct Key {
     pub default: &'static str,
     /// What it does, with its unit.
     pub doc: &'static str,
-    /// Whether the value is printed as `***`.
-    pub secret: bool,
+    /// What of the value is printed.
+    pub secrecy: Secrecy,
+}
+
+/// What of a value is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Secrecy {
+    /// All of it.
+    Open,
+    /// `***` in its place.
+    Secret,
+    /// A table; `***` in the place of the entries whose names say that they are secrets.
+    Entries,
 }
 
 const fn key(name: &'static str, default: &'static str, doc: &'static str) -> Key {
@@ -20,7 +31,7 @@ const fn key(name: &'static str, default: &'static str, doc: &'static str) -> Ke
         name,
         default,
         doc,
-        secret: false,
+        secrecy: Secrecy::Open,
     }
 }
 
@@ -29,7 +40,16 @@ const fn secret(name: &'static str, default: &'static str, doc: &'static str) ->
         name,
         default,
         doc,
-        secret: true,
+        secrecy: Secrecy::Secret,
+    }
+}
+
+const fn entries(name: &'static str, default: &'static str, doc: &'static str) -> Key {
+    Key {
+        name,
+        default,
+        doc,
+        secrecy: Secrecy::Entries,
     }
 }
 
@@ -85,7 +105,7 @@ pub const KEYS: &[Key] = &[
         "[]",
         "Where streams are declared: YAML or JSON files, or URLs of an action=streamconfigs API; later sources add to earlier ones.",
     ),
-    key(
+    entries(
         "catalog.stream_config_headers",
         "{}",
         "Headers sent when a stream configuration URL is fetched, such as { Host = \"meta.wikimedia.org\" }.",
@@ -189,7 +209,12 @@ pub const KEYS: &[Key] = &[
     key(
         "log.kind",
         "\"embedded\"",
-        "Where events are kept: \"embedded\" (in the data folder) or \"memory\" (gone at exit).",
+        "Where events are kept: \"embedded\" (in the data folder), \"kafka\" (in the cluster of [kafka]) or \"memory\" (gone at exit).",
+    ),
+    key(
+        "log.partitioner",
+        "\"consistent_random\"",
+        "Which partition a key belongs to: \"consistent_random\" (CRC-32, as librdkafka's producers do by default) or \"murmur2_random\" (as Kafka's Java producers do). All that fill a topic must agree.",
     ),
     key(
         "log.durability",
@@ -215,6 +240,61 @@ pub const KEYS: &[Key] = &[
         "log.retention_bytes",
         "0",
         "Most bytes of a partition that are kept; 0 for no bound. A stream may set its own.",
+    ),
+    key(
+        "kafka.bootstrap_servers",
+        "[]",
+        "Brokers as \"host:port\" from which the cluster is learnt.",
+    ),
+    key(
+        "kafka.client_id",
+        "\"levada\"",
+        "Name of this process in the brokers' logs and quotas.",
+    ),
+    entries(
+        "kafka.properties",
+        "{}",
+        "Passed on to librdkafka, such as { security.protocol = \"SASL_SSL\", sasl.mechanism = \"SCRAM-SHA-512\", sasl.username = \"levada\", ssl.ca.location = \"/etc/kafka-ca.pem\" }. Properties that the promises to clients depend on are refused.",
+    ),
+    secret(
+        "kafka.sasl_password",
+        "\"\"",
+        "sasl.password of librdkafka, by itself so that LEVADA_KAFKA__SASL_PASSWORD can hold it.",
+    ),
+    key(
+        "kafka.create_topics",
+        "true",
+        "Create topics that do not exist when the first event for them comes. Without it, events for such topics are refused until `levada topics create` or somebody else has made them.",
+    ),
+    key(
+        "kafka.replication_factor",
+        "0",
+        "Copies of each record in topics that are created; 0 for the cluster's default.",
+    ),
+    key(
+        "kafka.min_insync_replicas",
+        "0",
+        "min.insync.replicas of topics that are created; 0 for the cluster's default.",
+    ),
+    entries(
+        "kafka.topic_config",
+        "{}",
+        "Further settings of topics that are created, such as { compression.type = \"zstd\" }.",
+    ),
+    key(
+        "kafka.request_timeout",
+        "\"10s\"",
+        "How long the cluster may take to answer a question (bounds, time seeks, topics) before it counts as unavailable.",
+    ),
+    key(
+        "kafka.produce_bytes_max",
+        "\"256MiB\"",
+        "Most bytes of records that wait for delivery; events beyond it are refused with 503.",
+    ),
+    key(
+        "kafka.catch_up_max",
+        "256",
+        "Most partitions that are read in the past at a time; further readers wait for their turn.",
     ),
     key(
         "streams.allowed",

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::keys::{self, KEYS, Key};
-use super::{Config, Loaded};
+use super::keys::{self, KEYS, Key, Secrecy};
+use super::{Config, Loaded, secrecy};
 
 /// Where a value is from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,10 +126,10 @@ pub(super) fn load(
             continue;
         }
         let key = rest.to_ascii_lowercase().replace("__", ".");
-        set(&mut settings, &key, literal(&text), Origin::Environment(name))?;
+        set(&mut settings, &key, given(&key, &text), Origin::Environment(name))?;
     }
     for (flag, text) in flags {
-        set(&mut settings, flag, literal(text), Origin::Flag(flag.clone()))?;
+        set(&mut settings, flag, given(flag, text), Origin::Flag(flag.clone()))?;
     }
     build(settings)
 }
@@ -185,6 +185,16 @@ fn literal(text: &str) -> toml::Value {
         .unwrap_or_else(|| toml::Value::String(text.into()))
 }
 
+/// The value of a key as a variable or flag gives it. A secret that looks like a number is a text all
+/// the same.
+fn given(key: &str, text: &str) -> toml::Value {
+    let secret = KEYS.iter().any(|k| k.name == key && k.secrecy == Secrecy::Secret);
+    match literal(text) {
+        value if !secret || value.is_str() => value,
+        _ => toml::Value::String(text.into()),
+    }
+}
+
 /// The line (from 1) on which a dotted key is set, as well as a look at the text can tell.
 fn line_of(text: &str, key: &str) -> usize {
     let (section, name) = key.split_once('.').unwrap_or(("", key));
@@ -229,11 +239,7 @@ fn build(settings: Vec<Setting>) -> Result<Loaded, ConfigError> {
     let values = settings
         .into_iter()
         .map(|s| {
-            let value = if s.key.secret {
-                "***".into()
-            } else {
-                s.value.to_string()
-            };
+            let value = secrecy::printed(s.key, &s.value);
             (s.key.name.to_owned(), value, s.origin)
         })
         .collect();

@@ -51,7 +51,7 @@ struct Known {
 /// The topic that a stream's events go to. The original's rule (prefix and name) holds where the
 /// result is one of the topics that the stream declares; else the first declared topic with that
 /// prefix, else the first at all, so that what is accepted is also what readers are given.
-fn topic_of(name: &str, prefix: &str, declared: &[String]) -> String {
+pub(crate) fn topic_of(name: &str, prefix: &str, declared: &[String]) -> String {
     let prefix = if name.starts_with(BARE_PREFIX) { "" } else { prefix };
     let wanted = format!("{prefix}{name}");
     if declared.is_empty() || declared.contains(&wanted) {
@@ -63,14 +63,19 @@ fn topic_of(name: &str, prefix: &str, declared: &[String]) -> String {
     fitting.unwrap_or(&declared[0]).clone()
 }
 
+/// What a stream declares of its retention, completed by what holds for all.
+pub(crate) fn retention_of(stream: &Stream, default: Retention) -> Retention {
+    let declared = stream.levada.retention;
+    Retention {
+        age: declared.age.or(default.age),
+        bytes: declared.bytes.or(default.bytes),
+    }
+}
+
 impl Intake {
     /// The topic of a stream; makes sure that it exists.
     pub(super) async fn topic(&self, stream: &Stream, name: &str) -> Result<Arc<Topic>, (ErrorCode, String)> {
-        let retention = stream.levada.retention;
-        let retention = Retention {
-            age: retention.age.or(self.options.retention.age),
-            bytes: retention.bytes.or(self.options.retention.bytes),
-        };
+        let retention = retention_of(stream, self.options.retention);
         if let Some(known) = self.topics.known.read().get(name)
             && known.retention == retention
             && known.topics == stream.topics

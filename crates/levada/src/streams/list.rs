@@ -25,7 +25,7 @@ pub(super) fn settings(settings: &Value) -> String {
 }
 
 /// Writes to standard output; a reader that has gone is no error.
-pub(super) fn print(text: &str) -> Result<Exit, Failure> {
+pub(crate) fn print(text: &str) -> Result<Exit, Failure> {
     let mut stdout = std::io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Failure::io("standard output", &error)),

@@ -72,6 +72,11 @@ fn outbound() -> Result<Arc<Outbound>, Failure> {
     Ok(Arc::new(outbound))
 }
 
+/// The catalog of a configuration.
+pub(crate) async fn catalog(config: &Config) -> Result<Catalog, Failure> {
+    open(config, outbound()?).await
+}
+
 async fn open(config: &Config, outbound: Arc<Outbound>) -> Result<Catalog, Failure> {
     let streams = sources::streams(config, false);
     if streams.sources.is_empty() {

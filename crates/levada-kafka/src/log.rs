@@ -151,6 +151,13 @@ impl Log for KafkaLog {
         }
     }
 
+    async fn existing(&self, spec: &TopicSpec) -> Result<TopicInfo, LogError> {
+        match self.cluster.partitions(&spec.name).await? {
+            Some(partitions) => Ok(TopicInfo { partitions }),
+            None => Err(LogError::UnknownTopic(TopicPartition::new(spec.name.clone(), 0))),
+        }
+    }
+
     async fn append(&self, to: &TopicPartition, records: Vec<Record>) -> Result<Offset, LogError> {
         self.admit(to, &records).await?;
         if records.is_empty() {

@@ -28,6 +28,15 @@ pub trait Log: Send + Sync + 'static {
     /// [`LogError::UnknownTopic`] where the backend must not create topics, `Unavailable`.
     async fn topic(&self, spec: &TopicSpec) -> Result<TopicInfo, LogError>;
 
+    /// The topic as it is, for those who only read. A log that others share never creates a topic for
+    /// a reader; a log of one's own may answer as [`Log::topic`] does.
+    ///
+    /// # Errors
+    /// [`LogError::UnknownTopic`] for a topic that does not exist, `Unavailable`.
+    async fn existing(&self, spec: &TopicSpec) -> Result<TopicInfo, LogError> {
+        self.topic(spec).await
+    }
+
     /// Appends all of `records` or none, and returns the offset of the first. `Ok` means durable.
     /// Appends to one partition that are awaited one after the other keep that order.
     ///

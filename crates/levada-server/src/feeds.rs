@@ -94,7 +94,7 @@ pub(crate) fn spawn(
 
 async fn follow_topic(feeds: Feeds, log: Arc<dyn Log>, spec: TopicSpec, shutdown: Shutdown) {
     let partitions = loop {
-        match log.topic(&spec).await {
+        match log.existing(&spec).await {
             Ok(info) => break info.partitions,
             Err(error) => tracing::warn!(topic = %spec.name, %error, "feeds cannot follow a topic yet"),
         }

@@ -141,7 +141,7 @@ async fn look_up<'r>(log: &Arc<dyn Log>, requests: &'r [TopicRequest]) -> Result
 }
 
 async fn look_up_one<'r>(log: &Arc<dyn Log>, request: &'r TopicRequest) -> Result<Topic<'r>, LogError> {
-    let partitions = match log.topic(&request.spec).await {
+    let partitions = match log.existing(&request.spec).await {
         Ok(info) => Some(info.partitions),
         Err(LogError::UnknownTopic(_)) => None,
         Err(error) => return Err(error),

@@ -38,7 +38,7 @@ async fn look(app: &App, call: &Call, name: &str) -> Result<Response<Body>, Box<
     let log = app.delivery.log();
     let mut wanted = Vec::new();
     for topic in topics(app, &stream) {
-        let count = match log.topic(&topic.spec).await {
+        let count = match log.existing(&topic.spec).await {
             Ok(info) => info.partitions,
             // Its events are still to come.
             Err(LogError::UnknownTopic(_)) => 0,

@@ -49,6 +49,17 @@ async fn run(connections: usize, bodies: Vec<Vec<u8>>, events: u64) -> Result<(f
     let folder = folder()?;
     configure(folder.path(), "fsync")?;
     let server = Server::start(folder.path())?;
+    load(&server, connections, bodies, events).await
+}
+
+/// Posts bodies of so many events in turn on each connection; events acknowledged per second, and
+/// microseconds of server CPU per event.
+pub(crate) async fn load(
+    server: &Server,
+    connections: usize,
+    bodies: Vec<Vec<u8>>,
+    events: u64,
+) -> Result<(f64, f64)> {
     let bodies = Arc::new(bodies);
     let done = Arc::new(AtomicU64::new(0));
     let stop = Instant::now() + ROUND * (ROUNDS as u32 + 1);

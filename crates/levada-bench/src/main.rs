@@ -12,11 +12,13 @@ mod replay;
 mod restart;
 mod server;
 mod table;
+mod yardstick;
 
 use table::Table;
 
 /// The benchmarks by name, in the order in which they run.
-const NAMES: [&str; 10] = [
+const NAMES: [&str; 11] = [
+    "yardstick",
     "intake-batch",
     "intake-single",
     "replay-1k",
@@ -31,6 +33,13 @@ const NAMES: [&str; 10] = [
 
 fn main() -> Result<()> {
     let chosen: Vec<String> = std::env::args().skip(1).collect();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
+    if chosen == [yardstick::SERVE] {
+        return runtime.block_on(yardstick::serve());
+    }
     if let Some(unknown) = chosen.iter().find(|name| !NAMES.contains(&name.as_str())) {
         bail!(
             "there is no benchmark {unknown:?}; there are {}",
@@ -38,12 +47,11 @@ fn main() -> Result<()> {
         );
     }
     let wanted = |name: &str| chosen.is_empty() || chosen.iter().any(|c| c == name);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()?;
     let mut table = Table::default();
     runtime.block_on(async {
+        if wanted("yardstick") {
+            yardstick::run(&mut table).await?;
+        }
         if wanted("intake-batch") {
             intake::batches(&mut table).await?;
         }

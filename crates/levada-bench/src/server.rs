@@ -59,11 +59,22 @@ fn executable() -> Result<PathBuf> {
 impl Server {
     /// Starts a server on the configuration in `folder` and waits until it serves.
     pub fn start(folder: &Path) -> Result<Self> {
+        Self::spawn(
+            Command::new(executable()?)
+                .args(["serve", "--config"])
+                .arg(folder.join("levada.toml"))
+                .env("LEVADA_LOG", "warn"),
+        )
+    }
+
+    /// Starts the bare server of [`yardstick`](crate::yardstick).
+    pub fn start_bare() -> Result<Self> {
+        Self::spawn(Command::new(std::env::current_exe()?).arg(crate::yardstick::SERVE))
+    }
+
+    fn spawn(command: &mut Command) -> Result<Self> {
         let begin = Instant::now();
-        let mut child = Command::new(executable()?)
-            .args(["serve", "--config"])
-            .arg(folder.join("levada.toml"))
-            .env("LEVADA_LOG", "warn")
+        let mut child = command
             .stdout(Stdio::piped())
             .spawn()
             .context("cannot start the server")?;

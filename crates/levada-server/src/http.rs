@@ -72,6 +72,7 @@ pub struct App {
     pub(crate) per_account: clients::Clients,
     pub(crate) in_flight: Arc<Semaphore>,
     pub(crate) spec: spec::SpecCache,
+    fixed: headers::Fixed,
     pub(crate) shutdown: Shutdown,
 }
 
@@ -103,6 +104,7 @@ impl App {
         let clients = clients::Clients::new(config.streams.connections_per_client);
         let per_account = clients::Clients::new(config.auth.connections_per_account);
         Self {
+            fixed: headers::Fixed::new(&config.http, auth.is_some()),
             config,
             catalog,
             schemas,

@@ -159,32 +159,24 @@ fn inflate(encoding: &str, raw: &[u8], max: usize) -> Result<Bytes, BodyError> {
 
 /// The media type in lower case, without parameters.
 pub(super) fn media_type(headers: &HeaderMap) -> String {
-    let value = headers
-        .get(CONTENT_TYPE)
-        .map(|v| String::from_utf8_lossy(v.as_bytes()).to_ascii_lowercase());
-    value
-        .as_deref()
-        .unwrap_or_default()
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .to_owned()
+    let value = headers.get(CONTENT_TYPE).map(|v| v.as_bytes());
+    let value = value.and_then(|all| all.split(|b| *b == b';').next());
+    String::from_utf8_lossy(value.unwrap_or_default().trim_ascii()).to_ascii_lowercase()
 }
 
-fn charset(headers: &HeaderMap) -> String {
-    let value = headers
-        .get(CONTENT_TYPE)
-        .map(|v| String::from_utf8_lossy(v.as_bytes()).to_ascii_lowercase());
-    let value = value.unwrap_or_default();
-    let named = value
+fn charset(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(CONTENT_TYPE)?.as_bytes();
+    memchr::memchr(b';', value)?;
+    let value = String::from_utf8_lossy(value).to_ascii_lowercase();
+    let mut named = value
         .split(';')
         .skip(1)
-        .find_map(|p| p.trim().strip_prefix("charset="));
-    named.map_or_else(|| "utf-8".into(), |name| name.trim_matches('"').to_owned())
+        .filter_map(|p| p.trim().strip_prefix("charset="));
+    Some(named.next()?.trim_matches('"').to_owned())
 }
 
-fn utf8(charset: String, raw: Bytes) -> Result<Bytes, BodyError> {
+fn utf8(charset: Option<String>, raw: Bytes) -> Result<Bytes, BodyError> {
+    let Some(charset) = charset else { return Ok(raw) };
     let units = |order: fn([u8; 2]) -> u16, raw: &[u8]| -> Vec<u16> {
         raw.chunks_exact(2)
             .map(|pair| order([pair[0], pair[1]]))

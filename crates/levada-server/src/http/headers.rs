@@ -9,6 +9,7 @@ use http::header::{
 use http::{HeaderMap, HeaderValue};
 
 use super::App;
+use crate::config::Http;
 
 const INTAKE_CSP: HeaderValue = HeaderValue::from_static(
     "default-src 'self'; object-src 'none'; media-src 'none'; img-src 'none'; style-src 'none'; base-uri 'self'; frame-ancestors 'self'",
@@ -17,37 +18,51 @@ const STREAM_CSP: HeaderValue = HeaderValue::from_static(
     "default-src 'self'; object-src 'none'; media-src *; img-src *; style-src *; frame-ancestors 'self'",
 );
 
-impl App {
-    /// Headers of EventGate's routes.
-    pub(super) fn intake_headers(&self, headers: &mut HeaderMap) {
-        self.cors(headers, "accept, x-requested-with, content-type", "etag");
-        if !self.config.http.cors.is_empty() {
-            headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("post"));
-        }
-        if self.config.http.csp {
-            security(headers);
-            headers.insert(CONTENT_SECURITY_POLICY, INTAKE_CSP);
-        }
-    }
+/// The headers that do not depend on the request, made once.
+pub(crate) struct Fixed {
+    intake: HeaderMap,
+    stream: HeaderMap,
+}
 
-    /// Headers of EventStreams' routes. Beyond the original, a script may send Last-Event-ID and
-    /// read the notice of a gap.
-    pub(super) fn stream_headers(&self, headers: &mut HeaderMap) {
-        self.cors(
-            headers,
+impl Fixed {
+    /// As configured; with accounts, scripts may send what shows who asks.
+    pub(super) fn new(config: &Http, accounts: bool) -> Self {
+        let mut intake = cors(config, accounts, "accept, x-requested-with, content-type", "etag");
+        if !config.cors.is_empty() {
+            intake.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("post"));
+        }
+        let mut stream = cors(
+            config,
+            accounts,
             "accept, x-requested-with, content-type, last-event-id",
             "etag, levada-gap",
         );
-        if self.config.http.csp {
-            security(headers);
+        if config.csp {
+            security(&mut intake);
+            intake.insert(CONTENT_SECURITY_POLICY, INTAKE_CSP);
+            security(&mut stream);
             for name in [
                 "content-security-policy",
                 "x-content-security-policy",
                 "x-webkit-csp",
             ] {
-                headers.insert(name, STREAM_CSP);
+                stream.insert(name, STREAM_CSP);
             }
         }
+        Self { intake, stream }
+    }
+}
+
+impl App {
+    /// Headers of EventGate's routes.
+    pub(super) fn intake_headers(&self, headers: &mut HeaderMap) {
+        put(&self.fixed.intake, headers);
+    }
+
+    /// Headers of EventStreams' routes. Beyond the original, a script may send Last-Event-ID and
+    /// read the notice of a gap.
+    pub(super) fn stream_headers(&self, headers: &mut HeaderMap) {
+        put(&self.fixed.stream, headers);
     }
 
     /// Headers of EventGate's routes in place of those of EventStreams.
@@ -57,25 +72,38 @@ impl App {
         }
         self.intake_headers(headers);
     }
+}
 
-    fn cors(&self, headers: &mut HeaderMap, allow: &'static str, expose: &'static str) {
-        let Ok(origin) = HeaderValue::from_str(&self.config.http.cors) else {
-            return;
-        };
-        if origin.is_empty() {
-            return;
-        }
-        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-        let allow = if self.auth.is_some() {
-            HeaderValue::try_from(format!("{allow}, authorization, x-api-key"))
-        } else {
-            Ok(HeaderValue::from_static(allow))
-        };
-        if let Ok(allow) = allow {
-            headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, allow);
-        }
-        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(expose));
+fn put(fixed: &HeaderMap, headers: &mut HeaderMap) {
+    if headers.is_empty() {
+        headers.clone_from(fixed);
+        return;
     }
+    headers.reserve(fixed.len());
+    for (name, value) in fixed {
+        headers.insert(name, value.clone());
+    }
+}
+
+fn cors(config: &Http, accounts: bool, allow: &'static str, expose: &'static str) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    let Ok(origin) = HeaderValue::from_str(&config.cors) else {
+        return headers;
+    };
+    if origin.is_empty() {
+        return headers;
+    }
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    let allow = if accounts {
+        HeaderValue::try_from(format!("{allow}, authorization, x-api-key"))
+    } else {
+        Ok(HeaderValue::from_static(allow))
+    };
+    if let Ok(allow) = allow {
+        headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, allow);
+    }
+    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(expose));
+    headers
 }
 
 fn security(headers: &mut HeaderMap) {

@@ -3,6 +3,7 @@
 //! not matter; names inside a path keep their case.
 
 use http::Method;
+use levada_wire::paths;
 use percent_encoding::percent_decode_str;
 
 use super::realtime;
@@ -45,6 +46,9 @@ pub(super) enum Direction {
 
 impl Route {
     pub(super) fn of(path: &str, query: Option<&str>) -> Route {
+        if path == paths::EVENTS {
+            return Route::Events;
+        }
         let segments: Vec<&str> = path.split('/').filter(|s| !s.is_empty()).collect();
         let lower: Vec<String> = segments.iter().take(2).map(|s| s.to_ascii_lowercase()).collect();
         let lower: Vec<&str> = lower.iter().map(String::as_str).collect();

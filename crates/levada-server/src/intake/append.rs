@@ -21,8 +21,12 @@ use super::{Intake, Texts};
 #[derive(Default)]
 pub(super) struct Plan {
     groups: Vec<Group>,
+    /// Where the groups are, once they are too many to look through.
     places: HashMap<(usize, u32), usize>,
 }
+
+/// So many groups are looked through faster than a map is kept.
+const GROUPS_FEW: usize = 8;
 
 struct Group {
     topic: Arc<Topic>,
@@ -34,23 +38,33 @@ impl Plan {
     /// Adds the event at `index` of the request.
     pub(super) fn add(&mut self, index: usize, checked: Checked) {
         let place = (Arc::as_ptr(&checked.topic).addr(), checked.partition);
-        // Requests mostly go to one partition: look at the last group before the map.
-        if let Some(last) = self.groups.last_mut()
-            && (Arc::as_ptr(&last.topic).addr(), last.partition) == place
-        {
-            last.events.push((index, checked));
-            return;
-        }
-        let at = *self.places.entry(place).or_insert_with(|| {
-            let topic = checked.topic.clone();
+        let few = self.groups.len() <= GROUPS_FEW;
+        let found = match few {
+            true => self.groups.iter().rposition(|group| group.place() == place),
+            false => self.places.get(&place).copied(),
+        };
+        let at = found.unwrap_or_else(|| {
             self.groups.push(Group {
-                topic,
+                topic: checked.topic.clone(),
                 partition: checked.partition,
                 events: Vec::new(),
             });
+            match self.groups.len() {
+                ..=GROUPS_FEW => {}
+                len if few => self
+                    .places
+                    .extend((0..len).map(|at| (self.groups[at].place(), at))),
+                len => drop(self.places.insert(place, len - 1)),
+            }
             self.groups.len() - 1
         });
         self.groups[at].events.push((index, checked));
+    }
+}
+
+impl Group {
+    fn place(&self) -> (usize, u32) {
+        (Arc::as_ptr(&self.topic).addr(), self.partition)
     }
 }
 
@@ -69,7 +83,7 @@ impl Intake {
         hasty: bool,
         failures: &mut Vec<Failure<'static>>,
     ) {
-        let mut sending = FuturesUnordered::new();
+        let mut ready = Vec::new();
         // Ids met in this request, and the events that repeat them: they share the first one's fate.
         let mut met: HashMap<(String, String), usize> = HashMap::new();
         let mut repeats: Vec<(usize, usize, Range<usize>)> = Vec::new();
@@ -104,23 +118,21 @@ impl Intake {
                 continue;
             }
             let to = group.topic.partition(group.partition).clone();
-            sending.push(self.append_group(to, records, hasty, sent));
+            ready.push((to, records, sent));
         }
-        while let Some((sent, outcome)) = sending.next().await {
-            match outcome {
-                Ok(()) => self.windows.confirm(sent.entered),
-                Err((code, reason)) => {
-                    self.windows.leave(sent.entered, code);
-                    for (index, range) in sent.events {
-                        let event = String::from_utf8_lossy(&texts[range]).into_owned().into();
-                        let context = Context::Message(reason.clone());
-                        failures.push(Failure {
-                            index,
-                            code,
-                            event,
-                            context,
-                        });
-                    }
+        match <[_; 1]>::try_from(ready) {
+            // The common case, without the cost of the general one.
+            Ok([(to, records, sent)]) => {
+                let (sent, outcome) = self.append_group(to, records, hasty, sent).await;
+                self.settle(sent, outcome, &texts, failures);
+            }
+            Err(ready) => {
+                let mut sending: FuturesUnordered<_> = ready
+                    .into_iter()
+                    .map(|(to, records, sent)| self.append_group(to, records, hasty, sent))
+                    .collect();
+                while let Some((sent, outcome)) = sending.next().await {
+                    self.settle(sent, outcome, &texts, failures);
                 }
             }
         }
@@ -135,6 +147,31 @@ impl Intake {
                     context,
                 });
             }
+        }
+    }
+
+    /// Notes what became of a group.
+    fn settle(
+        &self,
+        sent: Sent,
+        outcome: Result<(), (ErrorCode, String)>,
+        texts: &Texts,
+        failures: &mut Vec<Failure<'static>>,
+    ) {
+        let (code, reason) = match outcome {
+            Ok(()) => return self.windows.confirm(sent.entered),
+            Err(error) => error,
+        };
+        self.windows.leave(sent.entered, code);
+        for (index, range) in sent.events {
+            let event = String::from_utf8_lossy(&texts[range]).into_owned().into();
+            let context = Context::Message(reason.clone());
+            failures.push(Failure {
+                index,
+                code,
+                event,
+                context,
+            });
         }
     }
 

@@ -11,7 +11,7 @@ use levada_event::{Bounds, Offset, TopicName, TopicPartition};
 use levada_log::LogError;
 use parking_lot::RwLock;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::{IsError, KafkaError as Native, KafkaResult, RDKafkaErrorCode};
+use rdkafka::error::{KafkaError as Native, KafkaResult, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::{Offset as NativeOffset, TopicPartitionList};
 
 use crate::admin::TopicState;
@@ -282,7 +282,7 @@ fn look_up(
     }
     let leaderless = partitions
         .iter()
-        .filter(|p| p.leader() < 0 || p.error().is_some_and(|error| error.is_error() && p.leader() < 0))
+        .filter(|p| p.leader() < 0)
         .map(|p| p.id() as u32);
     Ok(Some(TopicState {
         partitions: partitions.len() as u32,

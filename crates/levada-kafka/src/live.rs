@@ -194,6 +194,11 @@ impl LivePartition {
         self.window.lock().holds(from)
     }
 
+    /// Why the loop could not go on.
+    pub(crate) fn failure(&self) -> Option<String> {
+        self.window.lock().failed.clone()
+    }
+
     /// Reads from `from` on, waiting as `limit` says. `None` when this is not the place to read: the
     /// records are older than the window, or the loop has ended.
     ///
@@ -304,6 +309,7 @@ async fn follow(shared: Arc<Shared>, partition: Arc<LivePartition>, assigned: As
             }
             Drained::Failed(code) => {
                 tracing::warn!(partition = %partition.of, %code, "a partition can no longer be followed");
+                partition.window.lock().failed = Some(code.to_string());
                 break;
             }
         }

@@ -62,6 +62,9 @@ impl Reader {
             if let Some(batch) = live.read(offset, limit, self.grace).await? {
                 return Ok(Some(batch));
             }
+            if let Some(why) = live.failure() {
+                return Err(self.lost(from, &why).await);
+            }
         }
         if !self.past.stands_at(of, offset) {
             if let Some(batch) = self.past.recent(of, offset, limit.bytes) {
@@ -79,11 +82,7 @@ impl Reader {
         }
         match self.past.read(of, offset, limit.bytes, false).await? {
             Found::Batch(batch) => Ok(Some(batch)),
-            Found::Failed(code) => {
-                // Most often retention was faster.
-                within(self.cluster.bounds(of).await?, offset)?;
-                Err(LogError::Unavailable(format!("{from} cannot be read: {code}")))
-            }
+            Found::Failed(code) => Err(self.lost(from, &code.to_string()).await),
             Found::End => {
                 let bounds = self.cluster.bounds(of).await?;
                 within(bounds, offset)?;
@@ -99,6 +98,19 @@ impl Reader {
                     Found::Failed(_) => Ok(None),
                 }
             }
+        }
+    }
+
+    /// Why a fetch that failed did so. Most often retention was faster.
+    async fn lost(&self, from: &Position, why: &str) -> LogError {
+        match self
+            .cluster
+            .bounds(&from.of)
+            .await
+            .and_then(|bounds| within(bounds, from.offset))
+        {
+            Ok(()) => LogError::Unavailable(format!("{from} cannot be read: {why}")),
+            Err(error) => error,
         }
     }
 

@@ -46,6 +46,8 @@ pub(super) struct Window {
     pub(super) readers: usize,
     pub(super) used: Instant,
     pub(super) over: bool,
+    /// Why the loop ended, where it could not go on.
+    pub(super) failed: Option<String>,
 }
 
 impl Window {
@@ -65,6 +67,7 @@ impl Window {
             readers: 0,
             used: Instant::now(),
             over: false,
+            failed: None,
         }
     }
 

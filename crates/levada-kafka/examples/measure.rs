@@ -109,9 +109,10 @@ async fn singles(log: &Arc<KafkaLog>, partitions: &[TopicPartition], bytes: usiz
     }
     times.sort();
     println!(
-        "singles, 64 at a time: {:.0}/s, p50 {:.1} ms, p99 {:.1} ms",
+        "singles, 64 at a time: {:.0}/s, p50 {:.1} ms, p90 {:.1} ms, p99 {:.1} ms",
         appended.load(Ordering::Relaxed) as f64 / 3.0,
         times[times.len() / 2].as_secs_f64() * 1e3,
+        times[times.len() * 9 / 10].as_secs_f64() * 1e3,
         times[times.len() * 99 / 100].as_secs_f64() * 1e3,
     );
     Ok(())

@@ -62,6 +62,7 @@ fn config(settings: &Settings, role: Role) -> ClientConfig {
     // Below the grace after which readers are told, so that a broker that hangs is noticed in time.
     config.set("socket.timeout.ms", "10000");
     config.set("socket.keepalive.enable", "true");
+    config.set("socket.nagle.disable", "true");
     config.set("reconnect.backoff.max.ms", "2000");
     config.set("topic.metadata.refresh.interval.ms", "60000");
     config.set("log.connection.close", "false");

@@ -1,18 +1,19 @@
-//! The contract suite of the log, on a real broker.
+//! The contract suite of the log, on a real broker, with topics of fifty partitions.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use levada_kafka::KafkaLog;
 use levada_log::Log;
 use levada_log::suite::{PROMISES, Subject, try_promise};
 
 use super::cluster::Cluster;
+use super::records::spec;
+use super::spread::{Declared, Spread};
 
 struct OnKafka {
     cluster: Cluster,
-    log: Arc<KafkaLog>,
+    log: Arc<Spread>,
 }
 
 #[async_trait]
@@ -23,8 +24,11 @@ impl Subject for OnKafka {
 
     /// New clients, as a process that starts has them; the broker's restarts are tested elsewhere.
     async fn restart(&mut self) -> bool {
-        self.log.close().await;
-        self.log = Arc::new(self.cluster.log().await);
+        self.log.log.close().await;
+        self.log = Arc::new(Spread {
+            log: Arc::new(self.cluster.log().await),
+            declared: self.log.declared.clone(),
+        });
         true
     }
 
@@ -49,10 +53,13 @@ macro_rules! promises {
             async fn $name() {
                 let name = stringify!($name);
                 let Some(cluster) = Cluster::shared(name) else { return };
-                let log = Arc::new(cluster.log().await);
+                let log = Arc::new(Spread {
+                    log: Arc::new(cluster.log().await),
+                    declared: Declared::default(),
+                });
                 let mut subject = OnKafka { cluster, log };
                 try_promise(name, &mut subject).await;
-                subject.log.close().await;
+                subject.log.log.close().await;
             }
         )+
 
@@ -103,3 +110,18 @@ promises![
     offsets_are_not_reused_after_retention_and_restart,
     facts_stay_the_same,
 ];
+
+/// Without the spreading, which would hide it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_number_of_a_topic_is_the_clusters() {
+    let Some(cluster) = Cluster::shared("the_number_of_a_topic_is_the_clusters") else {
+        return;
+    };
+    let topic = format!("{}number", cluster.prefix);
+    for partitions in [3, 1, 7] {
+        let log = cluster.log().await;
+        let info = log.topic(&spec(&topic, partitions)).await.expect("declared");
+        assert_eq!(info.partitions, 3);
+        log.close().await;
+    }
+}

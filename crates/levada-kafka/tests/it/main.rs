@@ -8,4 +8,5 @@ mod holes;
 mod readers;
 mod records;
 mod secured;
+mod spread;
 mod topics;

@@ -16,7 +16,7 @@ fn an_expired_offset_starts_at_the_oldest_event_and_says_so() {
     let site = Site::new("[catalog]\nstream_config = [\"@/streams.yaml\"]\n");
     site.file(
         "streams.yaml",
-        "streams:\n  articles:\n    schema_title: levada/article\n    levada: {partitions: 1, splice: event, retention: {age: 3s}}\n",
+        "streams:\n  articles:\n    schema_title: levada/article\n    levada: {partitions: 1, splice: event, retention: {age: 1s}}\n",
     );
     let server = site.start();
     let begun = Instant::now();

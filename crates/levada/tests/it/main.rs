@@ -38,6 +38,8 @@ mod realtime_expired;
 #[cfg(test)]
 mod realtime_hostile;
 #[cfg(test)]
+mod realtime_http;
+#[cfg(test)]
 mod realtime_lines;
 #[cfg(test)]
 mod realtime_produce;

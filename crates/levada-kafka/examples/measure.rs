@@ -1,8 +1,9 @@
 //! Measures the adapter alone, without HTTP: appends, replay and live reading on a cluster.
 //!
-//! `cargo run --release -p levada-kafka --example measure -- BOOTSTRAP_SERVERS [RECORDS [BYTES]]`
+//! `cargo run --release -p levada-kafka --example measure -- BOOTSTRAP_SERVERS [RECORDS [BYTES [TOPIC]]]`
 //!
-//! Makes a topic of 50 partitions of its own; delete it when you are done.
+//! Makes a topic of 50 partitions of its own; delete it when you are done. With the name of such a
+//! topic it only replays that.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -28,6 +29,15 @@ async fn main() -> Result<(), Failure> {
     let records: usize = arguments.next().map_or(Ok(200_000), |text| text.parse())?;
     let bytes: usize = arguments.next().map_or(Ok(1024), |text| text.parse())?;
     let log = Arc::new(KafkaLog::open(Settings::new(servers)).await?);
+    if let Some(topic) = arguments.next() {
+        let topic = TopicName::new(&topic)?;
+        let partitions: Vec<_> = (0..PARTITIONS)
+            .map(|p| TopicPartition::new(topic.clone(), p))
+            .collect();
+        replay(&log, &partitions).await?;
+        log.close().await;
+        return Ok(());
+    }
     let name = format!(
         "measure-{:x}",
         SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis()

@@ -89,6 +89,9 @@ fn config(settings: &Settings, role: Role) -> ClientConfig {
     }
     if role.consumes() {
         config.set("fetch.error.backoff.ms", "100");
+        // How soon a partition is fetched again whose queue was full: the default is a second, in which a
+        // reader has long emptied it.
+        config.set("fetch.queue.backoff.ms", "5");
         config.set("max.partition.fetch.bytes", (FETCH_AHEAD_KIB * 1024).to_string());
         config.set("queued.max.messages.kbytes", FETCH_AHEAD_KIB.to_string());
     }

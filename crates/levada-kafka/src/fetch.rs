@@ -4,11 +4,12 @@
 //! what is not of a partition (logs, errors, statistics). Readers poll their partition's queue without
 //! blocking and are woken when it is no longer empty.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
-use levada_event::{Offset, TopicPartition};
+use levada_event::{Offset, TopicName, TopicPartition};
 use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError as Native, RDKafkaErrorCode};
@@ -26,6 +27,12 @@ const SERVE_EVERY: Duration = Duration::from_millis(50);
 /// Assignments that may wait: each assigned partition has at most one change under way, and far fewer
 /// partitions than this are assigned.
 const CHANGES_MAX: usize = 16_384;
+
+/// How long the leaders of a topic are waited for before it is first fetched.
+const LEADERS_WITHIN: Duration = Duration::from_secs(2);
+
+/// Most topics whose leaders a consumer is known to know.
+const KNOWN_MAX: usize = 10_000;
 
 type Queue = PartitionQueue<Context>;
 
@@ -86,9 +93,10 @@ impl Fetcher {
 }
 
 fn serve(consumer: &Arc<BaseConsumer<Context>>, asked: &Receiver<Change>) {
+    let mut known = HashSet::new();
     loop {
         match asked.recv_timeout(SERVE_EVERY) {
-            Ok(change) => carry_out(consumer, change),
+            Ok(change) => carry_out(consumer, change, &mut known),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
         }
@@ -97,7 +105,7 @@ fn serve(consumer: &Arc<BaseConsumer<Context>>, asked: &Receiver<Change>) {
     }
 }
 
-fn carry_out(consumer: &Arc<BaseConsumer<Context>>, change: Change) {
+fn carry_out(consumer: &Arc<BaseConsumer<Context>>, change: Change, known: &mut HashSet<TopicName>) {
     match change {
         Change::Assign {
             of,
@@ -105,7 +113,7 @@ fn carry_out(consumer: &Arc<BaseConsumer<Context>>, change: Change) {
             ready,
             reply,
         } => {
-            let answer = assign(consumer, &of, from, ready);
+            let answer = assign(consumer, &of, from, ready, known);
             if let Err(Ok(queue)) = reply.send(answer) {
                 unassign(consumer, &of, queue);
             }
@@ -119,11 +127,23 @@ fn assign(
     of: &TopicPartition,
     from: Offset,
     ready: Arc<Notify>,
+    known: &mut HashSet<TopicName>,
 ) -> Result<Queue, String> {
     // Split off before the assignment, so that nothing ever goes to the common queue.
     let mut queue = consumer
         .split_partition_queue(of.topic.as_str(), of.partition as i32)
         .ok_or("the partition has no queue")?;
+    if !known.contains(&of.topic) {
+        // librdkafka looks for the leaders of a topic that is new to it once a second; asking brings
+        // them at once. Without an answer it still finds them by itself.
+        match consumer.fetch_metadata(Some(of.topic.as_str()), LEADERS_WITHIN) {
+            Ok(_) if known.len() < KNOWN_MAX => {
+                known.insert(of.topic.clone());
+            }
+            Ok(_) => {}
+            Err(error) => tracing::debug!(partition = %of, %error, "leaders are not known yet"),
+        }
+    }
     let list = place(of, from).map_err(|error| error.to_string())?;
     consumer
         .incremental_assign(&list)

@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use rdkafka::ClientConfig;
+use rdkafka::error::KafkaError as KafkaFault;
+
 use levada_event::limits::RECORD_BYTES_MAX;
 
 /// Everything a [`KafkaLog`](crate::KafkaLog) or an [`Admin`](crate::Admin) is told.
@@ -129,7 +132,8 @@ const OWNED: &[(&str, &str)] = &[
 ];
 
 impl Settings {
-    /// Refuses properties that the contract depends on.
+    /// Refuses properties that the contract depends on, and those that librdkafka does not know or
+    /// whose values it cannot read. Asks no cluster.
     ///
     /// # Errors
     /// [`KafkaError::Setting`](crate::KafkaError::Setting) for the first of them.
@@ -149,6 +153,14 @@ impl Settings {
         for key in self.properties.keys() {
             if let Some((_, why)) = OWNED.iter().find(|(owned, _)| owned == key) {
                 return Err(refused(key, format!("must not be set here: {why}")));
+            }
+        }
+        // librdkafka knows its properties best. One at a time: what only fits together (a mechanism and
+        // its user, a key and its certificate) is seen when a client is made of them all.
+        for (key, value) in &self.properties {
+            let alone = ClientConfig::new().set(key, value).create_native_config();
+            if let Err(KafkaFault::ClientConfig(_, description, ..)) = alone {
+                return Err(refused(key, description));
             }
         }
         Ok(())

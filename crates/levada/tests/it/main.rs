@@ -21,6 +21,14 @@ mod export;
 #[cfg(test)]
 mod full_disk;
 #[cfg(test)]
+mod kafka;
+#[cfg(test)]
+mod kafka_chaos;
+#[cfg(test)]
+mod kafka_foreign;
+#[cfg(test)]
+mod kafka_streams;
+#[cfg(test)]
 mod kill;
 #[cfg(test)]
 mod log;

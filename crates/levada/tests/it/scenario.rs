@@ -1,7 +1,7 @@
 //! Scenarios: transcripts of requests, responses and streams as YAML files, run against the binary.
 //!
 //! A file has `config` (lines of levada.toml, `@` stands for the folder), `files` (put into the
-//! folder) and `steps`, each with a `case` that names what it shows and one of:
+//! folder), `topics_exist` and `steps`, each with a `case` that names what it shows and one of:
 //! `send` (a request) with `expect`; `open` (a stream, under a name) with `expect`; `read` (of a named
 //! stream); `close` (of a named stream); `restart` (`kill` or `stop`). The fields are those of the
 //! types below. A step with `until: true` is tried again until it holds: for what the server may only
@@ -19,10 +19,12 @@ use std::io::Write;
 use std::path::Path;
 use std::time::Instant;
 
+use levada_kafka_broker::Broker;
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::client::{self, Response, Stream};
+use crate::kafka;
 use crate::server::{Server, Site};
 
 #[derive(Deserialize)]
@@ -32,6 +34,10 @@ struct Scenario {
     config: String,
     #[serde(default)]
     files: BTreeMap<String, String>,
+    /// The declared topics exist from the beginning, whatever the log. Kafka knows topics that do not,
+    /// where the other logs make them for their first reader.
+    #[serde(default)]
+    topics_exist: bool,
     steps: Vec<Step>,
 }
 
@@ -140,6 +146,25 @@ struct Read {
 /// Runs all scenario files.
 #[test]
 fn scenarios() {
+    run_all(&[], || ());
+}
+
+/// Runs all scenario files on servers whose log is Kafka. They share names of streams, so the test has
+/// a broker of its own and empties it behind each of them. Many events are dated years ago: the broker
+/// does not look for what it may remove, which it counts from these dates.
+#[test]
+fn scenarios_on_kafka() {
+    let Some(jars) = levada_kafka_broker::jars("scenarios_on_kafka") else {
+        return;
+    };
+    let broker = Broker::start(&jars, "log.retention.check.interval.ms=3600000").unwrap();
+    run_all(&kafka::flags(&broker.address()), || {
+        kafka::delete_topics(&broker.address());
+    });
+}
+
+/// Runs each file with `flags` for its servers, and `after` behind it.
+fn run_all(flags: &[String], after: impl Fn()) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
     let mut files: Vec<_> = std::fs::read_dir(folder)
         .unwrap()
@@ -157,17 +182,21 @@ fn scenarios() {
         }
         let text = std::fs::read_to_string(&path).unwrap();
         let scenario: Scenario = serde_saphyr::from_str(&text).unwrap_or_else(|e| panic!("{name}: {e}"));
-        let faults = run(&scenario);
+        let faults = run(&scenario, flags);
         println!("{name}: {} steps, {} failed", scenario.steps.len(), faults.len());
         failed.extend(faults.into_iter().map(|fault| format!("{name}: {fault}")));
+        after();
     }
     assert!(failed.is_empty(), "{}", failed.join("\n"));
 }
 
-fn run(scenario: &Scenario) -> Vec<String> {
-    let site = Site::new(&scenario.config);
+fn run(scenario: &Scenario, flags: &[String]) -> Vec<String> {
+    let site = Site::new(&scenario.config).with_flags(flags);
     for (name, text) in &scenario.files {
         site.file(name, text);
+    }
+    if scenario.topics_exist && !flags.is_empty() {
+        kafka::create_topics(&site, flags);
     }
     let mut server = Some(site.start());
     let mut streams: HashMap<String, Stream> = HashMap::new();

@@ -33,6 +33,7 @@ pub fn shared() -> Option<PathBuf> {
 /// A folder with a configuration; servers can be started on it again and again.
 pub struct Site {
     folder: TempDir,
+    flags: Vec<String>,
 }
 
 impl Site {
@@ -43,7 +44,16 @@ impl Site {
         let at = folder.path().display().to_string();
         let text = format!("listen = \"127.0.0.1:0\"\ndata = \"@/data\"\n{config}").replace('@', &at);
         std::fs::write(folder.path().join("levada.toml"), text).unwrap();
-        Self { folder }
+        Self {
+            folder,
+            flags: Vec::new(),
+        }
+    }
+
+    /// Gives every server of the site these arguments too.
+    pub fn with_flags(mut self, flags: &[String]) -> Self {
+        self.flags.extend_from_slice(flags);
+        self
     }
 
     /// The folder.
@@ -63,7 +73,8 @@ impl Site {
         let mut command = binary();
         command
             .args(["serve", "--config"])
-            .arg(self.path().join("levada.toml"));
+            .arg(self.path().join("levada.toml"))
+            .args(&self.flags);
         Server::spawn(command)
     }
 

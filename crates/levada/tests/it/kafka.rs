@@ -1,0 +1,92 @@
+//! What the tests on Kafka share: settings of servers, topics, and kcat as the foreign client.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+
+use crate::client::PATIENCE;
+use crate::server::{Site, binary};
+
+/// Arguments that make a cluster the log of a server.
+pub fn flags(address: &str) -> Vec<String> {
+    let set = [
+        "log.kind=kafka".to_owned(),
+        format!("kafka.bootstrap_servers={address}"),
+    ];
+    set.into_iter()
+        .flat_map(|setting| ["--set".to_owned(), setting])
+        .collect()
+}
+
+/// Creates the topics that a site's streams declare.
+pub fn create_topics(site: &Site, flags: &[String]) {
+    let mut command = binary();
+    command.args(["topics", "create", "--config"]);
+    command.arg(site.path().join("levada.toml")).args(flags);
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
+
+/// A name that nobody else on the shared broker uses.
+pub fn unique(name: &str) -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    format!("{name}.{}.{number}", std::process::id())
+}
+
+/// Deletes all topics that are not Kafka's own, and returns when they are gone.
+pub fn delete_topics(address: &str) {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", address);
+    let consumer: BaseConsumer = config.create().unwrap();
+    let names = || -> Vec<String> {
+        let metadata = consumer.fetch_metadata(None, PATIENCE).unwrap();
+        let names = metadata.topics().iter().map(|topic| topic.name().to_owned());
+        names.filter(|name| !name.starts_with("__")).collect()
+    };
+    let there = names();
+    if there.is_empty() {
+        return;
+    }
+    let admin: AdminClient<DefaultClientContext> = config.create().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let there: Vec<&str> = there.iter().map(String::as_str).collect();
+    let options = AdminOptions::new().operation_timeout(Some(PATIENCE));
+    for outcome in runtime.block_on(admin.delete_topics(&there, &options)).unwrap() {
+        outcome.unwrap();
+    }
+    while !names().is_empty() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Runs kcat with `input` and answers what it prints.
+pub fn kcat(address: &str, args: &[&str], input: &str) -> String {
+    // What it waits for must come; when it does not, the test fails and does not hang.
+    let patience = PATIENCE.as_secs().to_string();
+    let mut child = Command::new("timeout")
+        .args([&patience, "kcat", "-q", "-b", address])
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("kcat runs; `cargo xtask test` installs it");
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(
+        output.status.success(),
+        "kcat {args:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).unwrap()
+}

@@ -147,17 +147,22 @@ async fn follow(feeds: &Feeds, log: &Arc<dyn Log>, of: TopicPartition) {
     }
 }
 
+/// Outdates the feeds built from the page of an event, under its present title and the one it had before.
 fn invalidate(feeds: &Feeds, event: &[u8]) {
     let Ok(document) = Document::parse(event) else {
         return;
     };
     let root = document.root();
     let text = |path: &[&str]| root.at_path(path.iter().copied()).and_then(Value::as_str);
+    let Some(domain) = text(&["meta", "domain"]) else {
+        return;
+    };
     let title = text(&["page", "page_title"])
         .or_else(|| text(&["page_title"]))
         .or_else(|| text(&["title"]));
-    if let (Some(domain), Some(title)) = (text(&["meta", "domain"]), title) {
-        let outdated = feeds.invalidate(&domain, &title);
+    let prior = text(&["prior_state", "page", "page_title"]).filter(|prior| Some(prior) != title.as_ref());
+    for title in title.iter().chain(&prior) {
+        let outdated = feeds.invalidate(&domain, title);
         metrics::counter!("levada_feeds_invalidated_by_events_total").increment(outdated as u64);
     }
 }

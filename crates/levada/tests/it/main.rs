@@ -19,6 +19,8 @@ mod dev;
 #[cfg(test)]
 mod export;
 #[cfg(test)]
+mod feeds;
+#[cfg(test)]
 mod full_disk;
 #[cfg(test)]
 mod kafka;

@@ -6,6 +6,7 @@ use anyhow::{Result, bail};
 mod connection;
 mod events;
 mod fanout;
+mod feeds;
 mod intake;
 mod realtime;
 mod replay;
@@ -17,7 +18,7 @@ mod yardstick;
 use table::Table;
 
 /// The benchmarks by name, in the order in which they run.
-const NAMES: [&str; 11] = [
+const NAMES: [&str; 14] = [
     "yardstick",
     "intake-batch",
     "intake-single",
@@ -29,6 +30,9 @@ const NAMES: [&str; 11] = [
     "realtime-1k",
     "realtime-live",
     "restart",
+    "feeds-cold",
+    "feeds-warm",
+    "feeds-memory",
 ];
 
 fn main() -> Result<()> {
@@ -81,6 +85,15 @@ fn main() -> Result<()> {
         }
         if wanted("restart") {
             restart::run(&mut table).await?;
+        }
+        if wanted("feeds-cold") {
+            feeds::cold(&mut table).await?;
+        }
+        if wanted("feeds-warm") {
+            feeds::warm(&mut table).await?;
+        }
+        if wanted("feeds-memory") {
+            feeds::memory(&mut table).await?;
         }
         anyhow::Ok(())
     })?;

@@ -6,6 +6,7 @@
 
 mod fault;
 mod page;
+mod shape;
 mod trace;
 
 pub(crate) use fault::Fault;
@@ -20,7 +21,10 @@ use crate::model::{Siteinfo, Summary};
 use crate::upstream::address::Caller;
 use crate::upstream::{Addresses, Fetch, Request, Response};
 use bytes::Bytes;
+use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// Who asks, when, and how fresh source pages have to be.
 #[derive(Debug, Clone)]
@@ -31,6 +35,36 @@ pub(crate) struct Ask {
     pub(crate) now_ms: i64,
     /// Source pages fetched earlier than this are fetched again.
     pub(crate) pages_since_ms: i64,
+    /// Until when site information that can be done without is waited for.
+    pub(crate) site_by: Instant,
+    /// Until when pieces that can be done without (summaries, histories, captions) are waited for.
+    pub(crate) pieces_by: Instant,
+}
+
+impl Ask {
+    /// Asks now, for a part whose clients wait for `part_deadline_ms`: what the part can do without has to be there
+    /// early enough that the part is, too.
+    pub(crate) fn new(caller: Caller, now_ms: i64, pages_since_ms: i64, part_deadline_ms: u64) -> Ask {
+        let (begun, deadline) = (Instant::now(), Duration::from_millis(part_deadline_ms));
+        Ask {
+            caller,
+            now_ms,
+            pages_since_ms,
+            site_by: begun + deadline * 2 / 5,
+            pieces_by: begun + deadline * 4 / 5,
+        }
+    }
+}
+
+/// The answer, if it is there by then. What comes later is kept for the next who asks.
+pub(crate) async fn in_time<T>(
+    by: Instant,
+    answer: impl Future<Output = Result<T, Fault>>,
+) -> Result<T, Fault> {
+    match tokio::time::timeout_at(by, answer).await {
+        Ok(answer) => answer,
+        Err(_) => Err(Fault::late()),
+    }
 }
 
 /// The upstream services, as the feeds see them.
@@ -210,7 +244,7 @@ impl Wiki {
         Ok(summary)
     }
 
-    /// An action API query about `title`, noted as a source.
+    /// An action API query about `title` (`wbgetentities` where that is the action), noted as a source.
     pub(crate) async fn query(
         &self,
         domain: &str,
@@ -226,7 +260,15 @@ impl Wiki {
         };
         let request = self.addresses.action(domain, params, &caller);
         let key = request.identity();
-        let fetch = self.bring(request, json);
+        let is_entities = params.first() == Some(&("action", "wbgetentities"));
+        let fetch = self.bring(
+            request,
+            if is_entities {
+                shape::entities
+            } else {
+                shape::query
+            },
+        );
         // What is asked about a page lives as long as the page.
         let since_ms = ask.pages_since_ms.max(ask.now_ms - self.page_ms);
         let got = self.answers.get(key, ask.now_ms, since_ms, fetch).await?;
@@ -241,7 +283,7 @@ impl Wiki {
         ask: &Ask,
     ) -> Result<Bytes, Fault> {
         let request = self.addresses.action(domain, params, &ask.caller);
-        self.bring(request, json)().await
+        self.bring(request, shape::query)().await
     }
 
     /// The most viewed pages of a day.
@@ -259,7 +301,7 @@ impl Wiki {
         let key = request.identity();
         let got = self
             .answers
-            .get(key, ask.now_ms, i64::MIN, self.bring(request, json))
+            .get(key, ask.now_ms, i64::MIN, self.bring(request, shape::top))
             .await?;
         Ok(trace.used(got))
     }
@@ -279,7 +321,7 @@ impl Wiki {
         let key = request.identity();
         let got = self
             .answers
-            .get(key, ask.now_ms, i64::MIN, self.bring(request, json))
+            .get(key, ask.now_ms, i64::MIN, self.bring(request, shape::history))
             .await?;
         Ok(trace.used(got))
     }
@@ -331,13 +373,6 @@ impl Wiki {
             })
         }
     }
-}
-
-/// An answer that must at least be JSON: half a body is a fault, not an empty feed.
-fn json(request: &Request, answer: &Response) -> Result<Bytes, Fault> {
-    serde_json::from_slice::<&serde_json::value::RawValue>(&answer.body)
-        .map(|_| answer.body.clone())
-        .map_err(|error| Fault::unreadable(request, &format!("not JSON: {error}")))
 }
 
 fn key(domain: &str, title: &str, caller: &Caller) -> String {

@@ -1,7 +1,7 @@
 //! Summaries for titles: each distinct one asked for once, all at the same time.
 
 use crate::model::{DbTitle, Summary};
-use crate::wiki::{Ask, Trace, Wiki};
+use crate::wiki::{Ask, Trace, Wiki, in_time};
 use futures_util::future::join_all;
 use std::collections::{HashMap, HashSet};
 
@@ -21,7 +21,7 @@ pub(crate) async fn summaries<'a>(
     let distinct: Vec<&DbTitle> = titles.filter(|title| seen.insert(*title)).take(TITLES).collect();
     let asked = distinct
         .iter()
-        .map(|title| wiki.summary(domain, title.as_str(), ask, trace));
+        .map(|title| in_time(ask.pieces_by, wiki.summary(domain, title.as_str(), ask, trace)));
     let answers = join_all(asked).await;
     let mut found = HashMap::with_capacity(distinct.len());
     for (title, answer) in distinct.into_iter().zip(answers) {

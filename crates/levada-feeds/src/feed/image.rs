@@ -7,7 +7,7 @@ use crate::http::Problem;
 use crate::model::{PictureEntity, PictureText};
 use crate::note::original_error;
 use crate::parse::picture::{self, PictureQuery};
-use crate::wiki::{Ask, Trace};
+use crate::wiki::{Ask, Trace, in_time};
 
 impl Kitchen {
     pub(super) async fn image(
@@ -48,9 +48,10 @@ impl Kitchen {
             ("props", "labels|info"),
             ("titles", file.title.as_str()),
         ];
+        let entity = self.wiki.query(&commons, &file.title, &params, ask, trace);
         let (page, entity) = tokio::join!(
-            self.wiki.page(&commons, &file.title, ask, trace),
-            self.wiki.query(&commons, &file.title, &params, ask, trace)
+            in_time(ask.pieces_by, self.wiki.page(&commons, &file.title, ask, trace)),
+            in_time(ask.pieces_by, entity)
         );
         let (revision, text) = match page {
             Ok(page) => {

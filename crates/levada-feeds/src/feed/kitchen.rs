@@ -24,7 +24,7 @@ use crate::note::Note;
 use crate::parse::Compat;
 use crate::upstream::Fetch;
 use crate::upstream::address::Caller;
-use crate::wiki::{Ask, Failure, Page, Source, Trace, Wiki};
+use crate::wiki::{Ask, Failure, Page, Source, Trace, Wiki, in_time};
 use arc_swap::ArcSwap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -196,7 +196,7 @@ impl Kitchen {
 
     /// Site information, or what is true of most wikis; the lack is noted.
     pub(super) async fn site_or_default(&self, domain: &str, ask: &Ask, trace: &Trace) -> Arc<Siteinfo> {
-        match self.wiki.siteinfo(domain, ask).await {
+        match in_time(ask.site_by, self.wiki.siteinfo(domain, ask)).await {
             Ok(site) => site,
             Err(fault) => {
                 trace.failure("siteinfo", &fault);
@@ -271,14 +271,11 @@ impl Kitchen {
             return Plate::failed(Problem::late(), "shutting down");
         };
         let now_ms = self.clock.now_ms();
-        let ask = Ask {
-            caller: Caller {
-                request_id,
-                language: key.variant.clone(),
-            },
-            now_ms,
-            pages_since_ms: since_ms,
+        let caller = Caller {
+            request_id,
+            language: key.variant.clone(),
         };
+        let ask = Ask::new(caller, now_ms, since_ms, self.config.upstream.part_deadline_ms);
         let trace = Trace::default();
         let changes = self.results.changes();
         let cooked = self.cook(&key, &ask, &trace).await;

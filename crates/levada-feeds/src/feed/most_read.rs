@@ -7,7 +7,7 @@ use crate::http::Problem;
 use crate::lang::pageview_project;
 use crate::note::original_error;
 use crate::parse::most_read;
-use crate::wiki::{Ask, Trace};
+use crate::wiki::{Ask, Fault, Trace, in_time};
 use futures_util::future::join_all;
 
 /// Days of view history per row, the day itself included.
@@ -46,13 +46,15 @@ impl Kitchen {
         let asked = rows.iter().map(|row| {
             let (article, project) = (row.article.as_ref(), &project);
             async move {
+                let history = self.wiki.history(project, article, (from, date), ask, trace);
                 tokio::join!(
-                    self.wiki.summary(domain, article, ask, trace),
-                    self.wiki.history(project, article, (from, date), ask, trace)
+                    in_time(ask.pieces_by, self.wiki.summary(domain, article, ask, trace)),
+                    in_time(ask.pieces_by, history)
                 )
             }
         });
         let answers = join_all(asked).await;
+        let had_rows = !rows.is_empty();
         let mut merged = Vec::with_capacity(rows.len());
         for (row, (summary, history)) in rows.into_iter().zip(answers) {
             let history = match history {
@@ -69,6 +71,10 @@ impl Kitchen {
                 Err(fault) if fault.is_absence() => {}
                 Err(fault) => trace.failure("summaries", &fault),
             }
+        }
+        // One page without a summary is a page that is gone; all of them are a summary service that is not there.
+        if had_rows && merged.is_empty() {
+            trace.failure("items", &Fault::internal("no page of the list has a summary"));
         }
         let (feed, noted) = most_read::merge(&top, merged, &rules, &site);
         notes.extend(noted);

@@ -1,7 +1,8 @@
 //! Random titles (contract §2.9).
 //!
 //! One answer of the wiki has twelve candidates, and the best of them are equally good; they are handed out one after
-//! the other before the wiki is asked again, and the next batch is fetched before the last is gone.
+//! the other before the wiki is asked again, and the next batch is fetched before the last is gone. When the wiki does
+//! not answer, titles that were handed out before are handed out again.
 
 use super::dish::Refusal;
 use super::kitchen::Kitchen;
@@ -9,7 +10,7 @@ use crate::http::Problem;
 use crate::model::DbTitle;
 use crate::note::original_error;
 use crate::parse::random;
-use crate::wiki::{Ask, Fault};
+use crate::wiki::{Ask, Fault, in_time};
 use parking_lot::Mutex;
 use rand::seq::SliceRandom;
 use std::collections::{HashMap, VecDeque};
@@ -22,22 +23,53 @@ const WIKIS: usize = 512;
 /// Below this many titles a new batch is fetched in the background.
 const LOW: usize = 4;
 
+/// Titles with the time at which the wiki gave them, milliseconds since the epoch.
+type Titles = VecDeque<(i64, DbTitle)>;
+
+/// The titles of one wiki.
+#[derive(Default)]
+struct Lot {
+    /// To be handed out.
+    unspent: Titles,
+    /// Handed out or too old: for an outage.
+    spent: Titles,
+}
+
+impl Lot {
+    fn spend(&mut self) -> Option<(i64, DbTitle)> {
+        let drawn = self.unspent.pop_front()?;
+        if self.spent.len() >= TITLES {
+            self.spent.pop_front();
+        }
+        self.spent.push_back(drawn.clone());
+        Some(drawn)
+    }
+}
+
 /// Drawn titles by wiki.
 #[derive(Default)]
-pub(crate) struct Urn(Mutex<HashMap<String, VecDeque<(i64, DbTitle)>>>);
+pub(crate) struct Urn(Mutex<HashMap<String, Lot>>);
 
 impl Urn {
-    fn draw(&self, domain: &str, drawn_since_ms: i64) -> Option<(DbTitle, usize)> {
+    /// The next title that was given since then, and how many are left.
+    fn draw(&self, domain: &str, since_ms: i64) -> Option<(DbTitle, usize)> {
         let mut urns = self.0.lock();
-        let urn = urns.get_mut(domain)?;
-        while urn
-            .front()
-            .is_some_and(|(drawn_ms, _)| *drawn_ms < drawn_since_ms)
-        {
-            urn.pop_front();
+        let lot = urns.get_mut(domain)?;
+        while let Some((drawn_ms, title)) = lot.spend() {
+            if drawn_ms >= since_ms {
+                return Some((title, lot.unspent.len()));
+            }
         }
-        let (_, title) = urn.pop_front()?;
-        Some((title, urn.len()))
+        None
+    }
+
+    /// A title that was handed out before, the one longest ago first.
+    fn draw_again(&self, domain: &str, since_ms: i64) -> Option<DbTitle> {
+        let mut urns = self.0.lock();
+        let lot = urns.get_mut(domain)?;
+        lot.spent.retain(|(drawn_ms, _)| *drawn_ms >= since_ms);
+        lot.spent.rotate_left(usize::from(lot.spent.len() > 1));
+        lot.spent.back().map(|(_, title)| title.clone())
     }
 
     fn fill(&self, domain: &str, now_ms: i64, titles: impl IntoIterator<Item = DbTitle>) {
@@ -45,9 +77,9 @@ impl Urn {
         if urns.len() >= WIKIS && !urns.contains_key(domain) {
             return;
         }
-        let urn = urns.entry(domain.to_owned()).or_default();
-        let room = TITLES.saturating_sub(urn.len());
-        urn.extend(titles.into_iter().take(room).map(|title| (now_ms, title)));
+        let unspent = &mut urns.entry(domain.to_owned()).or_default().unspent;
+        let room = TITLES.saturating_sub(unspent.len());
+        unspent.extend(titles.into_iter().take(room).map(|title| (now_ms, title)));
     }
 }
 
@@ -66,12 +98,24 @@ impl Kitchen {
             }
             return Ok(title);
         }
-        let mut titles = self.batch(domain, ask).await?;
-        let Some(title) = titles.pop() else {
-            return Err(Problem::not_found("The wiki has no article to choose from.").into());
+        let titles = match tokio::time::timeout_at(ask.pieces_by, self.batch(domain, ask))
+            .await
+            .unwrap_or_else(|_| Err(Fault::late().into()))
+        {
+            Ok(titles) => titles,
+            Err(refusal) if self.config.compat => return Err(refusal),
+            Err(refusal) => {
+                let since = ask.now_ms - i64::from(self.config.cache.stale_if_error_s) * 1000;
+                return self.urn.draw_again(domain, since).ok_or(refusal);
+            }
         };
+        let last = titles.last().cloned();
         self.urn.fill(domain, ask.now_ms, titles);
-        Ok(title)
+        // Where the urn takes no more wikis, the answer itself has to do.
+        match self.urn.draw(domain, since).map(|(title, _)| title).or(last) {
+            Some(title) => Ok(title),
+            None => Err(Problem::not_found("The wiki has no article to choose from.").into()),
+        }
     }
 
     /// The best candidates of one answer, in no particular order.
@@ -86,7 +130,7 @@ impl Kitchen {
         ];
         let (body, site) = tokio::join!(
             self.wiki.ask_anew(domain, &PARAMS, ask),
-            self.wiki.siteinfo(domain, ask)
+            in_time(ask.site_by, self.wiki.siteinfo(domain, ask))
         );
         let body = body?;
         // The names of namespaces matter little here: only articles are drawn.

@@ -6,7 +6,7 @@ use crate::date::FeedDate;
 use crate::http::Problem;
 use crate::parse::featured;
 use crate::upstream::hex;
-use crate::wiki::{Ask, Trace};
+use crate::wiki::{Ask, Trace, in_time};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
@@ -39,9 +39,10 @@ impl Kitchen {
             ("pilicense", "any"),
             ("titles", title.as_str()),
         ];
+        let images = self.wiki.query(domain, title.as_str(), &params, ask, trace);
         let (summary, images) = tokio::join!(
             self.wiki.summary(domain, title.as_str(), ask, trace),
-            self.wiki.query(domain, title.as_str(), &params, ask, trace)
+            in_time(ask.pieces_by, images)
         );
         let images_came = images.is_ok();
         let images = match images {

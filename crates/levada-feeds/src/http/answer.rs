@@ -133,14 +133,12 @@ impl Answerer {
     }
 
     fn ask(&self, asked: &Asked<'_>) -> Ask {
-        Ask {
-            caller: Caller {
-                request_id: Arc::clone(&asked.request_id),
-                language: None,
-            },
-            now_ms: self.kitchen.clock.now_ms(),
-            pages_since_ms: i64::MIN,
-        }
+        let caller = Caller {
+            request_id: Arc::clone(&asked.request_id),
+            language: None,
+        };
+        let deadline_ms = self.kitchen.config.upstream.part_deadline_ms;
+        Ask::new(caller, self.kitchen.clock.now_ms(), i64::MIN, deadline_ms)
     }
 
     /// The answer to a path that is none.

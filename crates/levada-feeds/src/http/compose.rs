@@ -256,7 +256,7 @@ impl Served {
                 parts.push(format!("{name}.{}{count};why={}", lack.what, quoted(&lack.why)));
             }
             // A source page that is gone is no outage, but it is not how this wiki is meant to be either.
-            if self.course.kind == Kind::Featured
+            if matches!(self.course.kind, Kind::Featured | Kind::PublicLists)
                 && let Some(problem) = plate.made().and_then(|made| made.problem.as_ref())
                 && feed.empty_is_suspicious()
             {

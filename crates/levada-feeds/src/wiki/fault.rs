@@ -71,6 +71,16 @@ impl Fault {
         }
     }
 
+    /// What was asked is not there by the time by which it is of use.
+    pub(crate) fn late() -> Fault {
+        Fault::Unreachable {
+            upstream: "wiki".to_owned(),
+            path: String::new(),
+            why: "not there in time".to_owned(),
+            retry_in_ms: None,
+        }
+    }
+
     pub(crate) fn internal(why: &str) -> Fault {
         Fault::Internal { why: why.to_owned() }
     }

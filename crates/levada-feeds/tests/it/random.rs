@@ -66,7 +66,23 @@ async fn drawn_titles_outlast_an_outage_for_a_while() {
     ]);
     bench.get(TITLE).await.ok();
     bench.faults.set(Some(Upstream::Action), "", Fault::Status(500));
-    bench.get(TITLE).await.ok();
+    let mut drawn = vec![bench.get(TITLE).await.ok().text()];
+    // Past their time they are handed out again, in turn, until they are too old for that too.
     bench.clock.advance_s(601);
+    for _ in 0..6 {
+        drawn.push(bench.get(TITLE).await.ok().text());
+    }
+    assert_eq!(
+        (&drawn[1..4], drawn[1] != drawn[2]),
+        (&drawn[4..7], true),
+        "{drawn:?}"
+    );
+    bench.clock.advance_s(8 * 86_400);
     assert_eq!(bench.get(TITLE).await.status, 500);
+    // The original has none to hand out again.
+    let compat = Bench::compat();
+    compat.get(TITLE).await.ok();
+    compat.faults.set(Some(Upstream::Action), "", Fault::Status(500));
+    compat.clock.advance_s(601);
+    assert_eq!(compat.get(TITLE).await.status, 500);
 }

@@ -208,7 +208,7 @@ impl Answerer {
         let variant = self.variant(&domain, asked).await;
         let course = self.featured_course(&domain, variant.as_ref(), day, true);
         let served = self.serve(course, asked).await;
-        html(200, page::preview(&domain, day, &served))
+        self.with_standing(html(200, page::preview(&domain, day, &served)), &served)
     }
 
     pub(super) fn style() -> Reply {

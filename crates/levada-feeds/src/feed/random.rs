@@ -98,10 +98,11 @@ impl Kitchen {
             }
             return Ok(title);
         }
-        let titles = match tokio::time::timeout_at(ask.pieces_by, self.batch(domain, ask))
-            .await
-            .unwrap_or_else(|_| Err(Fault::late().into()))
-        {
+        let drawn = match tokio::time::timeout_at(ask.pieces_by, self.batch(domain, ask)).await {
+            Ok(drawn) => drawn,
+            Err(_) => Err(Fault::late().into()),
+        };
+        let titles = match drawn {
             Ok(titles) => titles,
             Err(refusal) if self.config.compat => return Err(refusal),
             Err(refusal) => {

@@ -29,6 +29,34 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// # Errors
 /// [`BootError::Feeds`] names the key or file at fault.
 pub fn build(config: &Config) -> Result<Option<Feeds>, BootError> {
+    let Some(mut settings) = settings(config)? else {
+        return Ok(None);
+    };
+    if settings.cache.path.is_none() && settings.replay.is_none() {
+        settings.cache.path = Some(config.data.join("feeds.redb"));
+    }
+    made(settings).map(Some)
+}
+
+/// Builds the feeds, if they are switched on, beside a server that may be running on the same configuration: with
+/// caches of their own, in memory, so that whatever is asked is asked anew.
+///
+/// # Errors
+/// As [`build`].
+pub fn build_apart(config: &Config) -> Result<Option<Feeds>, BootError> {
+    let Some(mut settings) = settings(config)? else {
+        return Ok(None);
+    };
+    settings.cache.path = None;
+    made(settings).map(Some)
+}
+
+fn made(settings: FeedsConfig) -> Result<Feeds, BootError> {
+    Feeds::new(settings).map_err(|error| BootError::Feeds(error.to_string()))
+}
+
+/// The section `[feeds]`, if it switches the feeds on.
+fn settings(config: &Config) -> Result<Option<FeedsConfig>, BootError> {
     if !config
         .feeds
         .get("enabled")
@@ -44,12 +72,9 @@ pub fn build(config: &Config) -> Result<Option<Feeds>, BootError> {
     table
         .entry("compat")
         .or_insert(toml::Value::Boolean(config.compat.wikifeeds));
-    let fault = |e: &dyn std::fmt::Display| BootError::Feeds(e.to_string());
-    let mut settings = FeedsConfig::deserialize(toml::Value::Table(table)).map_err(|e| fault(&e))?;
-    if settings.cache.path.is_none() && settings.replay.is_none() {
-        settings.cache.path = Some(config.data.join("feeds.redb"));
-    }
-    Feeds::new(settings).map(Some).map_err(|e| fault(&e))
+    FeedsConfig::deserialize(toml::Value::Table(table))
+        .map(Some)
+        .map_err(|error| BootError::Feeds(error.to_string()))
 }
 
 /// Names of the streams whose events refresh feeds.

@@ -1,6 +1,7 @@
 //! The feeds beside the streams: page-change events refresh exactly the feeds that are built from the
 //! page, what was made survives a restart, and an outage of the wiki serves the last good answer.
 
+mod recording;
 mod wiki;
 
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,7 +1,8 @@
 //! A wiki for the feeds, on plain threads: what the upstream services of the feeds answer over HTTP.
 //!
-//! Pages are set by domain and title; summaries are made of the title. Everything else is a 404 in the
-//! form of the REST API. What was asked is kept, and the whole can be switched off.
+//! Pages are set by domain and title, other answers by a piece of their path; summaries are made of the
+//! title. Everything else is a 404 in the form of the REST API. What was asked is kept, and the whole
+//! can be switched off.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
@@ -24,6 +25,8 @@ pub struct Wiki {
 struct State {
     /// HTML by `domain/Title`.
     pages: Mutex<HashMap<String, String>>,
+    /// Bodies by a piece of the decoded path.
+    answers: Mutex<Vec<(String, String)>>,
     asked: Mutex<Vec<String>>,
     down: AtomicBool,
 }
@@ -62,6 +65,12 @@ impl Wiki {
             .lock()
             .unwrap()
             .insert(format!("{domain}/{title}"), html);
+    }
+
+    /// Sets the answer to requests whose decoded path contains `piece`.
+    pub fn answer(&self, piece: &str, body: impl ToString) {
+        let answer = (piece.to_owned(), body.to_string());
+        self.state.answers.lock().unwrap().push(answer);
     }
 
     /// Every answer from now on is a 503, or no longer.
@@ -144,7 +153,9 @@ impl State {
         if path.starts_with("/w/api.php") && path.contains("meta=siteinfo") {
             return (200, siteinfo().to_string());
         }
-        missing()
+        let answers = self.answers.lock().unwrap();
+        let set = answers.iter().find(|(piece, _)| path.contains(piece.as_str()));
+        set.map_or_else(missing, |(_, body)| (200, body.clone()))
     }
 }
 

@@ -19,6 +19,12 @@ use std::time::{Duration, Instant};
 /// How often what expires soon is looked for.
 const TEND_EVERY: Duration = Duration::from_secs(1);
 
+/// How often, in such looks, the directory of rules is looked at.
+const RULES_EVERY: u32 = 10;
+
+/// What the files of a directory look like from outside: name, time of change, size.
+type Look = Vec<(std::ffi::OsString, Option<std::time::SystemTime>, u64)>;
+
 /// Why the service cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum FeedsError {
@@ -179,18 +185,52 @@ impl Feeds {
         self.inner.kitchen.tend()
     }
 
-    /// Tends until `stop` is there, then makes the caches durable. Spawn it beside the server.
+    /// Tends until `stop` is there, then makes the caches durable; meanwhile rules that change in `data_dir` come into
+    /// force. Spawn it beside the server.
     pub async fn run(&self, stop: impl Future<Output = ()>) {
         let mut ticks = tokio::time::interval(TEND_EVERY);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let (mut look, mut number) = (self.look_at_rules().await, 0_u32);
         tokio::pin!(stop);
         loop {
             tokio::select! {
                 () = &mut stop => break,
                 _ = ticks.tick() => drop(self.tend()),
             }
+            number = number.wrapping_add(1);
+            if number.is_multiple_of(RULES_EVERY) && self.inner.config.data_dir.is_some() {
+                let now = self.look_at_rules().await;
+                if now != look {
+                    look = now;
+                    match self.reload_rules() {
+                        Ok(()) => tracing::info!("changed rules are in force"),
+                        Err(error) => tracing::error!(%error, "changed rules refused, the old ones stay"),
+                    }
+                }
+            }
         }
         self.flush().await;
+    }
+
+    /// What is in the directory of rules; empty when there is none or it cannot be read.
+    async fn look_at_rules(&self) -> Look {
+        let Some(dir) = self.inner.config.data_dir.clone() else {
+            return Look::new();
+        };
+        let read = move || {
+            let mut look: Look = std::fs::read_dir(dir)
+                .into_iter()
+                .flatten()
+                .filter_map(|entry| {
+                    let entry = entry.ok()?;
+                    let facts = entry.metadata().ok()?;
+                    Some((entry.file_name(), facts.modified().ok(), facts.len()))
+                })
+                .collect();
+            look.sort();
+            look
+        };
+        tokio::task::spawn_blocking(read).await.unwrap_or_default()
     }
 
     /// Waits until the caches are durable.

@@ -321,6 +321,40 @@ async fn case_19_and_20_campaigns_come_from_a_file() {
     );
 }
 
+#[tokio::test(start_paused = true)]
+async fn rules_that_change_in_the_directory_come_into_force_by_themselves() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let bench = Bench::of(FeedsConfig {
+        data_dir: Some(dir.path().to_owned()),
+        ..FeedsConfig::default()
+    });
+    let running = bench.feeds.clone();
+    let task = tokio::spawn(async move { running.run(std::future::pending()).await });
+    let stories = || async {
+        let news = bench.get("/en.wikipedia.org/v1/page/news").await.ok().json();
+        news.as_array().map(Vec::len)
+    };
+    let a_while = std::time::Duration::from_secs(25);
+    tokio::time::sleep(a_while).await;
+    assert_eq!(stories().await, Some(2));
+    bench
+        .wiki
+        .page(EN, "Template:Elsewhere", &crate::bench::news(&["Elsewhere"]));
+    let moved = "[[language]]\nlang = \"en\"\npage = \"Template:Elsewhere\"\nheadlines = \"ul > li\"\ntopic = \"b a\"\n";
+    std::fs::write(dir.path().join("news.toml"), moved).expect("written");
+    tokio::time::sleep(a_while).await;
+    assert_eq!(stories().await, Some(1));
+    // Bad ones leave the good ones in force.
+    std::fs::write(
+        dir.path().join("news.toml"),
+        "language = 7 # not a list of tables",
+    )
+    .expect("written");
+    tokio::time::sleep(a_while).await;
+    assert_eq!(stories().await, Some(1));
+    task.abort();
+}
+
 #[tokio::test]
 async fn case_21_configuration() {
     let answer = Bench::new().get("/en.wikipedia.org/v1/feed/configuration").await;

@@ -178,6 +178,7 @@ share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
 log.retention.check.interval.ms=1000
 log.cleaner.enable=true
+log.cleaner.backoff.ms=500
 log.cleaner.dedupe.buffer.size=2097152
 num.partitions=1
 {settings}

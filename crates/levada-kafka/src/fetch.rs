@@ -7,7 +7,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use levada_event::{Offset, TopicName, TopicPartition};
 use rdkafka::consumer::base_consumer::PartitionQueue;
@@ -30,6 +30,9 @@ const CHANGES_MAX: usize = 16_384;
 
 /// How long the leaders of a topic are waited for before it is first fetched.
 const LEADERS_WITHIN: Duration = Duration::from_secs(2);
+
+/// After they were asked for in vain, nothing is held up for so long.
+const ASK_AGAIN_AFTER: Duration = Duration::from_secs(10);
 
 /// Most topics whose leaders a consumer is known to know.
 const KNOWN_MAX: usize = 10_000;
@@ -93,10 +96,10 @@ impl Fetcher {
 }
 
 fn serve(consumer: &Arc<BaseConsumer<Context>>, asked: &Receiver<Change>) {
-    let mut known = HashSet::new();
+    let mut leaders = Leaders::default();
     loop {
         match asked.recv_timeout(SERVE_EVERY) {
-            Ok(change) => carry_out(consumer, change, &mut known),
+            Ok(change) => carry_out(consumer, change, &mut leaders),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
         }
@@ -105,7 +108,7 @@ fn serve(consumer: &Arc<BaseConsumer<Context>>, asked: &Receiver<Change>) {
     }
 }
 
-fn carry_out(consumer: &Arc<BaseConsumer<Context>>, change: Change, known: &mut HashSet<TopicName>) {
+fn carry_out(consumer: &Arc<BaseConsumer<Context>>, change: Change, leaders: &mut Leaders) {
     match change {
         Change::Assign {
             of,
@@ -113,7 +116,12 @@ fn carry_out(consumer: &Arc<BaseConsumer<Context>>, change: Change, known: &mut 
             ready,
             reply,
         } => {
-            let answer = assign(consumer, &of, from, ready, known);
+            // Whoever asked may have given up meanwhile.
+            if reply.is_closed() {
+                return;
+            }
+            leaders.learn(consumer, &of.topic);
+            let answer = assign(consumer, &of, from, ready);
             if let Err(Ok(queue)) = reply.send(answer) {
                 unassign(consumer, &of, queue);
             }
@@ -122,28 +130,48 @@ fn carry_out(consumer: &Arc<BaseConsumer<Context>>, change: Change, known: &mut 
     }
 }
 
+/// The topics whose leaders a consumer has asked for.
+#[derive(Default)]
+struct Leaders {
+    known: HashSet<TopicName>,
+    asked_in_vain: Option<Instant>,
+}
+
+impl Leaders {
+    /// Asks for the leaders of a topic that is new to the consumer. librdkafka looks for them by itself,
+    /// but only once a second.
+    fn learn(&mut self, consumer: &BaseConsumer<Context>, topic: &TopicName) {
+        let in_vain = self
+            .asked_in_vain
+            .is_some_and(|at| at.elapsed() < ASK_AGAIN_AFTER);
+        if in_vain || self.known.contains(topic) {
+            return;
+        }
+        match consumer.fetch_metadata(Some(topic.as_str()), LEADERS_WITHIN) {
+            Ok(_) => {
+                if self.known.len() < KNOWN_MAX {
+                    self.known.insert(topic.clone());
+                }
+                self.asked_in_vain = None;
+            }
+            Err(error) => {
+                tracing::debug!(%topic, %error, "leaders are not known yet");
+                self.asked_in_vain = Some(Instant::now());
+            }
+        }
+    }
+}
+
 fn assign(
     consumer: &Arc<BaseConsumer<Context>>,
     of: &TopicPartition,
     from: Offset,
     ready: Arc<Notify>,
-    known: &mut HashSet<TopicName>,
 ) -> Result<Queue, String> {
     // Split off before the assignment, so that nothing ever goes to the common queue.
     let mut queue = consumer
         .split_partition_queue(of.topic.as_str(), of.partition as i32)
         .ok_or("the partition has no queue")?;
-    if !known.contains(&of.topic) {
-        // librdkafka looks for the leaders of a topic that is new to it once a second; asking brings
-        // them at once. Without an answer it still finds them by itself.
-        match consumer.fetch_metadata(Some(of.topic.as_str()), LEADERS_WITHIN) {
-            Ok(_) if known.len() < KNOWN_MAX => {
-                known.insert(of.topic.clone());
-            }
-            Ok(_) => {}
-            Err(error) => tracing::debug!(partition = %of, %error, "leaders are not known yet"),
-        }
-    }
     let list = place(of, from).map_err(|error| error.to_string())?;
     consumer
         .incremental_assign(&list)

@@ -68,6 +68,11 @@ pub(crate) fn samples(log: Arc<KafkaLog>) -> Source {
                 stats.delivered_records as f64,
             ),
             sum(
+                "levada_kafka_lost_hasty_records_total",
+                true,
+                stats.lost_hasty_records as f64,
+            ),
+            sum(
                 "levada_kafka_catch_up_readers",
                 false,
                 stats.catch_up_readers as f64,

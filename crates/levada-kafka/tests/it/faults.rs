@@ -275,3 +275,29 @@ async fn a_reader_of_the_past_is_told_when_the_brokers_are_gone() {
     assert_eq!(values_from(&*log, &to, 0).await.len(), 5);
     log.close().await;
 }
+
+/// As far as TCP is concerned all is well; only the answers do not come.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_that_hangs_is_an_outage_too() {
+    let (mock, mut settings) = mock();
+    settings.request_timeout = Duration::from_secs(3);
+    let log = open(&settings).await;
+    let to = partition("t", 0);
+    append(&*log, &to, &["before"]).await;
+    let next = log.bounds(&to).await.expect("bounds").next;
+    let reading = {
+        let (log, from) = (log.clone(), to.at(next));
+        tokio::spawn(async move { log.read(&from, PATIENTLY).await })
+    };
+    while log.stats().lag.is_empty() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let begun = Instant::now();
+    mock.broker_round_trip_time(-1, Duration::from_secs(120))
+        .expect("a hanging network");
+    let answer = reading.await.expect("no panic");
+    assert!(matches!(answer, Err(LogError::Unavailable(_))), "{answer:?}");
+    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
+    mock.broker_round_trip_time(-1, Duration::ZERO)
+        .expect("a network");
+}

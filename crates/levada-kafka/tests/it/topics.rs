@@ -86,6 +86,7 @@ async fn settings_are_refused_with_their_key() {
     };
     for (key, value, why) in [
         ("acks", "1", "every in-sync replica"),
+        ("message.max.bytes", "1000", "intake.event_bytes_max"),
         ("no.such.property", "1", "No such configuration property"),
         ("security.protocol", "carrier pigeon", "security.protocol"),
         ("linger.ms", "1", "no answer from Kafka at 127.0.0.1:1"),

@@ -26,6 +26,24 @@ pub(crate) struct Chunk {
 }
 
 impl Chunk {
+    /// Records with these offsets and values of `bytes` bytes.
+    #[cfg(test)]
+    pub(crate) fn of(offsets: &[Offset], bytes: usize) -> Self {
+        let mut builder = ChunkBuilder::default();
+        for offset in offsets {
+            let value = builder.put(&vec![b'v'; bytes]);
+            builder.entries.push(Entry {
+                offset: *offset,
+                timestamp: Timestamp::from_millis(0),
+                splice: Splice::UNKNOWN,
+                flags: Flags::NONE,
+                key: None,
+                value,
+            });
+        }
+        builder.finish().expect("there are records")
+    }
+
     pub(crate) fn bytes(&self) -> usize {
         self.buffer.len() + self.entries.len() * size_of::<Entry>()
     }

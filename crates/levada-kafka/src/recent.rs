@@ -90,3 +90,48 @@ impl Recent {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use levada_event::TopicName;
+
+    use super::*;
+
+    #[test]
+    fn what_was_fetched_for_one_is_found_by_the_next() {
+        let recent = Recent::new(10_000);
+        let of = TopicPartition::new(TopicName::new("t").unwrap(), 3);
+        let other = TopicPartition::new(TopicName::new("t").unwrap(), 4);
+        recent.keep(&of, 5, &Chunk::of(&[7, 9], 10));
+        let found = |of, from| {
+            let batch = recent.find(of, from, usize::MAX)?;
+            Some((
+                batch.iter().map(|record| record.offset).collect::<Vec<_>>(),
+                batch.next(),
+            ))
+        };
+        // From 5 on the run is whole, though its first record is 7.
+        assert_eq!(found(&of, 5), Some((vec![7, 9], 10)));
+        assert_eq!(found(&of, 8), Some((vec![9], 10)));
+        assert_eq!(found(&of, 4), None);
+        assert_eq!(found(&of, 10), None);
+        assert_eq!(found(&other, 7), None);
+    }
+
+    #[test]
+    fn the_oldest_goes_when_there_is_too_much() {
+        let recent = Recent::new(5_000);
+        let of = TopicPartition::new(TopicName::new("t").unwrap(), 0);
+        for offset in 0..10 {
+            recent.keep(&of, offset, &Chunk::of(&[offset], 1_000));
+        }
+        assert!(recent.find(&of, 0, 1).is_none());
+        assert!(recent.find(&of, 9, 1).is_some());
+        recent.keep(&of, 20, &Chunk::of(&[20], 6_000));
+        assert!(
+            recent.find(&of, 20, 1).is_none(),
+            "more than everything is not kept"
+        );
+        assert!(recent.runs.lock().1 <= 5_000);
+    }
+}

@@ -195,3 +195,103 @@ impl Window {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn offsets(window: &mut Window, from: Offset) -> Option<(Vec<Offset>, Offset)> {
+        match window.find(from, usize::MAX) {
+            Found::Batch(batch) => Some((batch.iter().map(|record| record.offset).collect(), batch.next())),
+            Found::Elsewhere => None,
+            Found::Nothing { .. } => Some((Vec::new(), from)),
+        }
+    }
+
+    fn glance(end: Offset, reached: Option<Offset>) -> Glance {
+        Glance {
+            trouble: None,
+            end: Some(end),
+            reached,
+        }
+    }
+
+    #[test]
+    fn readers_find_what_follows_their_place() {
+        let mut window = Window::at(10);
+        assert_eq!(offsets(&mut window, 10), Some((vec![], 10)));
+        window.push(Chunk::of(&[10, 11], 5));
+        window.push(Chunk::of(&[14, 15], 5));
+        assert_eq!(offsets(&mut window, 10), Some((vec![10, 11, 14, 15], 16)));
+        assert_eq!(offsets(&mut window, 12), Some((vec![14, 15], 16)));
+        assert_eq!(offsets(&mut window, 15), Some((vec![15], 16)));
+        assert_eq!(offsets(&mut window, 9), None);
+        // A reader that stands behind marks which the loop has not been told of waits there.
+        assert_eq!(offsets(&mut window, 17), Some((vec![], 17)));
+    }
+
+    #[test]
+    fn a_hole_at_the_end_is_stepped_over_once_it_is_known() {
+        let mut window = Window::at(0);
+        window.push(Chunk::of(&[0], 5));
+        assert!(!window.take(glance(3, None)));
+        assert_eq!(offsets(&mut window, 1), Some((vec![], 1)));
+        assert!(window.take(glance(3, Some(3))));
+        assert_eq!(offsets(&mut window, 1), Some((vec![], 3)));
+        assert_eq!(window.behind(), 0);
+    }
+
+    #[test]
+    fn records_on_their_way_are_not_taken_for_a_hole() {
+        let mut window = Window::at(0);
+        window.draining = true;
+        assert!(
+            !window.take(glance(2, Some(2))),
+            "two records are between the queue and here"
+        );
+        window.push(Chunk::of(&[0, 1], 5));
+        window.draining = false;
+        assert_eq!(offsets(&mut window, 0), Some((vec![0, 1], 2)));
+    }
+
+    #[test]
+    fn the_loop_waits_for_its_foremost_reader_and_keeps_a_little_for_the_others() {
+        let mut window = Window::at(0);
+        let mut next = 0;
+        while window.has_room() {
+            window.push(Chunk::of(&[next, next + 1], 50_000));
+            next += 2;
+        }
+        assert!(next as usize * 50_000 < AHEAD_BYTES + 200_000);
+        assert_eq!(window.start, 0, "nobody has read: nothing is let go");
+        assert_eq!(
+            offsets(&mut window, 0).map(|(all, _)| all.len()),
+            Some(next as usize)
+        );
+        assert!(window.has_room());
+        for _ in 0..100 {
+            window.push(Chunk::of(&[next, next + 1], 50_000));
+            next += 2;
+            offsets(&mut window, next - 2);
+        }
+        assert!(window.held <= KEEP_BYTES + 200_000);
+        assert!(window.start > 0 && offsets(&mut window, 0).is_none());
+        let start = window.start;
+        assert_eq!(offsets(&mut window, start).map(|(all, _)| all[0]), Some(start));
+    }
+
+    #[test]
+    fn records_that_wait_and_do_not_come_are_trouble() {
+        let mut window = Window::at(0);
+        window.take(glance(5, None));
+        let Found::Nothing {
+            trouble: Some((_, why)),
+        } = window.find(0, 1)
+        else {
+            panic!("something is wrong, and it is not told");
+        };
+        assert!(why.starts_with("5 records wait"), "{why}");
+        window.push(Chunk::of(&[0, 1, 2, 3, 4], 1));
+        assert!(matches!(window.find(5, 1), Found::Nothing { trouble: None }));
+    }
+}

@@ -119,9 +119,11 @@ impl Past {
                 began.elapsed().as_secs_f64()
             ))
         };
-        let taken = tokio::time::timeout_at(until, self.take(of, from, afresh)).await;
+        let taken = tokio::time::timeout_at(until, self.take(of, from, bytes, afresh)).await;
         let mut taken = match taken {
-            Ok(taken) => taken?,
+            Ok(Ok(Got::Place(taken))) => taken,
+            Ok(Ok(Got::Batch(batch))) => return Ok(Found::Batch(batch)),
+            Ok(Err(error)) => return Err(error),
             Err(_) => return Err(late()),
         };
         let place = taken.place()?;
@@ -160,13 +162,15 @@ impl Past {
         }
     }
 
-    /// A place that stands at `from`, for this reader alone.
+    /// A place that stands at `from`, for this reader alone; or what another reader has fetched from
+    /// there while this one waited for its turn.
     async fn take(
         self: &Arc<Self>,
         of: &TopicPartition,
         from: Offset,
+        bytes: usize,
         afresh: bool,
-    ) -> Result<Taken, LogError> {
+    ) -> Result<Got, LogError> {
         loop {
             let mut back = std::pin::pin!(self.back.notified());
             back.as_mut().enable();
@@ -175,15 +179,18 @@ impl Past {
                 .lock()
                 .turn(of, from, afresh, self.settings.catch_up_max.max(1));
             match turn {
-                Turn::Ready(place) => return Ok(Taken::new(self, place)),
-                Turn::Room(fetcher) => return self.fetch(of, from, fetcher).await,
+                Turn::Ready(place) => return Ok(Got::Place(Taken::new(self, place))),
+                Turn::Room(fetcher) => return self.fetch(of, from, fetcher).await.map(Got::Place),
                 Turn::Move(place) => {
                     // The old assignment is let go before the new one is asked for.
                     let fetcher = place.fetcher;
                     drop(place);
-                    return self.fetch(of, from, fetcher).await;
+                    return self.fetch(of, from, fetcher).await.map(Got::Place);
                 }
                 Turn::Wait => back.await,
+            }
+            if !afresh && let Some(batch) = self.recent.find(of, from, bytes) {
+                return Ok(Got::Batch(batch));
             }
         }
     }
@@ -222,6 +229,12 @@ impl Past {
         Fetcher::start(&self.settings, Role::Past, context)
             .map_err(|error| LogError::Unavailable(error.to_string()))
     }
+}
+
+/// What a reader gets when it asks for a place.
+enum Got {
+    Place(Taken),
+    Batch(RecordBatch),
 }
 
 /// A place in use; it goes back when the reader is done.

@@ -148,3 +148,44 @@ async fn a_slow_reader_of_a_live_partition_misses_nothing() {
     }
     log.close().await;
 }
+
+/// After a restart of a server its clients resume where they all stood, each in all partitions.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_that_come_back_together_share_what_is_fetched() {
+    let Some(cluster) = Cluster::shared("clients_that_come_back_together_share_what_is_fetched") else {
+        return;
+    };
+    let log = Arc::new(cluster.log().await);
+    let partitions = fifty(&*log, &format!("{}together", cluster.prefix)).await;
+    for of in &partitions {
+        let records = (0..20).map(|i| record(format!("{}:{i}", of.partition))).collect();
+        log.append(of, records).await.expect("taken");
+    }
+    // New clients of Kafka, as a process that starts has them.
+    log.close().await;
+    let log = Arc::new(cluster.log().await);
+    let begun = std::time::Instant::now();
+    let mut lanes = JoinSet::new();
+    for client in 0..100 {
+        for of in &partitions {
+            let (log, of) = (log.clone(), of.clone());
+            lanes.spawn(async move {
+                let mut position = of.at(client % 5);
+                let end = log.bounds(&of).await.expect("bounds").next;
+                let mut seen = position.offset;
+                while position.offset < end {
+                    let batch = log.read(&position, NOW).await.expect("read");
+                    for record in batch.iter() {
+                        assert_eq!(record.offset, seen);
+                        seen += 1;
+                    }
+                    position.offset = batch.next();
+                }
+                assert_eq!(seen, 20);
+            });
+        }
+    }
+    lanes.join_all().await;
+    println!("5,000 lanes caught up in {:?}", begun.elapsed());
+    log.close().await;
+}

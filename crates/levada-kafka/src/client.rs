@@ -158,7 +158,7 @@ pub(crate) fn create<T: FromClientConfigAndContext<Context>>(
 #[derive(Debug, Default)]
 pub(crate) struct ErrorCounts {
     counts: Mutex<BTreeMap<String, u64>>,
-    last: Mutex<Option<String>>,
+    last: Mutex<Option<(RDKafkaErrorCode, String)>>,
 }
 
 impl ErrorCounts {
@@ -169,7 +169,16 @@ impl ErrorCounts {
     /// What librdkafka last said was wrong. Its errors of a refused login or certificate say so only
     /// here; a question that it cannot ask merely times out.
     pub(crate) fn last(&self) -> Option<String> {
-        self.last.lock().clone()
+        self.last.lock().as_ref().map(|(_, text)| text.clone())
+    }
+
+    /// Whether the brokers refuse this client, or it them: then trying again does not help.
+    pub(crate) fn is_refused(&self) -> bool {
+        let last = self.last.lock();
+        matches!(
+            *last,
+            Some((RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SSL, _))
+        )
     }
 
     pub(crate) fn all(&self) -> Vec<(String, u64)> {
@@ -244,7 +253,7 @@ impl ClientContext for Context {
             Some(RDKafkaErrorCode::AllBrokersDown) => self.errors.count(RDKafkaErrorCode::AllBrokersDown),
             Some(code) => {
                 self.errors.count(code);
-                *self.errors.last.lock() = Some(reason.to_owned());
+                *self.errors.last.lock() = Some((code, reason.to_owned()));
             }
             None => {}
         }

@@ -30,6 +30,9 @@ const TOPICS_MAX: usize = 10_000;
 /// not answer yet.
 const AGAIN_AFTER: Duration = Duration::from_millis(50);
 
+/// While the cluster is first waited for, it is looked this often whether waiting makes sense.
+const LOOK: Duration = Duration::from_secs(1);
+
 /// A topic that exists may not have come to its brokers yet: so long after it was seen first, *unknown*
 /// is not believed.
 const SETTLES_WITHIN: Duration = Duration::from_secs(5);
@@ -63,13 +66,20 @@ impl Cluster {
 
     /// The id that the cluster was formatted with.
     pub(crate) async fn id(&self) -> Result<String, KafkaError> {
-        let question = |probe: &BaseConsumer<Context>, timeout| {
-            // The id comes with the first metadata; asking for all topics would bring thousands.
-            let id = probe.client().fetch_cluster_id(timeout);
-            id.ok_or(Native::MetadataFetch(RDKafkaErrorCode::AllBrokersDown))
-        };
-        let answer = self.probe.ask(self.probe.timeout(), question).await;
-        answer.map_err(|why| self.unreachable(&why))
+        let until = Instant::now() + self.probe.timeout();
+        loop {
+            let question = |probe: &BaseConsumer<Context>, timeout| {
+                // The id comes with the first metadata; asking for all topics would bring thousands.
+                let id = probe.client().fetch_cluster_id(timeout);
+                id.ok_or(Native::MetadataFetch(RDKafkaErrorCode::AllBrokersDown))
+            };
+            let left = until.saturating_duration_since(Instant::now());
+            match self.probe.ask(left.min(LOOK), question).await {
+                Ok(id) => return Ok(id),
+                Err(why) if left <= LOOK || self.errors.is_refused() => return Err(self.unreachable(&why)),
+                Err(_) => {}
+            }
+        }
     }
 
     pub(crate) fn unreachable(&self, why: &Unanswered) -> KafkaError {

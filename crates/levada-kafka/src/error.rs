@@ -12,7 +12,7 @@ pub enum KafkaError {
         reason: String,
     },
     /// The cluster did not answer in time.
-    #[error("no answer from Kafka at {servers} within {seconds} s: {reason}")]
+    #[error("no answer from Kafka at {servers} (waiting up to {seconds} s): {reason}")]
     Unreachable {
         /// The bootstrap servers that were tried.
         servers: String,

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use levada_kafka::{KafkaLog, Settings};
 use levada_kafka_broker::Broker;
@@ -10,6 +10,9 @@ use levada_log::Log;
 
 use super::cluster::settings;
 use super::records::{append, partition, spec, values_from};
+
+/// The tests' patience with a cluster that does not answer.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A key and a certificate for loopback: `broker.p12` for the broker, `ca.pem` for its clients.
 fn certificate(folder: &Path) {
@@ -111,15 +114,14 @@ listener.name.secured.ssl.keystore.location={}
         (with("wrong", Some(&ca)), "uthentication failed"),
         (with("right", None), "certificate"),
     ] {
-        let settings = Settings {
-            request_timeout: Duration::from_secs(5),
-            ..settings
-        };
+        // Long before the patience of the settings ends.
+        let begun = Instant::now();
         let error = KafkaLog::open(settings)
             .await
             .expect_err("it is refused")
             .to_string();
         assert!(error.contains(why), "{error}");
+        assert!(begun.elapsed() < PATIENCE, "{:?}", begun.elapsed());
     }
     drop(end);
     keeping.join().expect("no panic");

@@ -10,10 +10,14 @@ use rdkafka::admin::{
 };
 use rdkafka::error::RDKafkaErrorCode;
 
-use crate::client::{self, BATCH_OVERHEAD, Context, ErrorCounts, Role};
+use crate::client::{self, Context, ErrorCounts, Role};
 use crate::cluster::Cluster;
 use crate::probe::Unanswered;
 use crate::{KafkaError, Settings};
+
+mod wanted;
+
+use wanted::{TIME_BOUNDS, deviations, wanted};
 
 /// Topics asked about in one request.
 const TOPICS_AT_ONCE: usize = 100;
@@ -112,7 +116,7 @@ impl Admin {
             for (spec, state) in specs.iter().zip(states) {
                 let found = configs.get(spec.name.as_str());
                 let deviations = match (&state, found) {
-                    (Some(state), Some(found)) => self.deviations(spec, state, found),
+                    (Some(state), Some(found)) => deviations(&self.settings, spec, state, found),
                     _ => Vec::new(),
                 };
                 reports.push(TopicReport {
@@ -135,12 +139,12 @@ impl Admin {
         if existing.map_err(|why| self.cluster.unreachable(&why))?.is_some() {
             return Ok(Creation::Existed);
         }
-        let mut wanted = self.wanted(spec);
-        let created = match self.create_with(spec, &wanted).await? {
+        let mut settings = wanted(&self.settings, spec);
+        let created = match self.create_with(spec, &settings).await? {
             // Brokers before 3.6 do not know these, and do not refuse times by default either.
             Err(RDKafkaErrorCode::InvalidConfig) => {
-                wanted.retain(|key, _| !TIME_BOUNDS.contains(&key.as_str()));
-                self.create_with(spec, &wanted).await?
+                settings.retain(|key, _| !TIME_BOUNDS.contains(&key.as_str()));
+                self.create_with(spec, &settings).await?
             }
             answer => answer,
         };
@@ -183,78 +187,6 @@ impl Admin {
         Ok(answer.map_or(Err(RDKafkaErrorCode::Unknown), |answer| {
             answer.map(|_| ()).map_err(|(_, code)| code)
         }))
-    }
-
-    /// Topic settings that are asked for by a spec.
-    fn wanted(&self, spec: &TopicSpec) -> BTreeMap<String, String> {
-        let forever = || "-1".to_owned();
-        let age = spec.retention.age.map(|age| age.as_millis().to_string());
-        let bytes = spec.retention.bytes.map(|bytes| bytes.to_string());
-        let record = self.settings.record_bytes_max + BATCH_OVERHEAD;
-        let mut wanted = BTreeMap::from([
-            ("cleanup.policy".to_owned(), "delete".to_owned()),
-            ("retention.ms".to_owned(), age.unwrap_or_else(forever)),
-            ("retention.bytes".to_owned(), bytes.unwrap_or_else(forever)),
-            ("max.message.bytes".to_owned(), record.to_string()),
-            ("message.timestamp.type".to_owned(), "CreateTime".to_owned()),
-        ]);
-        for key in TIME_BOUNDS {
-            wanted.insert(key.to_owned(), i64::MAX.to_string());
-        }
-        if let Some(replicas) = self.settings.topics.min_insync_replicas {
-            wanted.insert("min.insync.replicas".to_owned(), replicas.to_string());
-        }
-        wanted.extend(self.settings.topics.config.clone());
-        wanted
-    }
-
-    fn deviations(
-        &self,
-        spec: &TopicSpec,
-        state: &TopicState,
-        found: &BTreeMap<String, String>,
-    ) -> Vec<Deviation> {
-        let mut deviations = Vec::new();
-        let mut differs = |setting: &str, wanted: String, found: String, remedy: &str| {
-            deviations.push(Deviation {
-                setting: setting.into(),
-                wanted,
-                found,
-                remedy: remedy.into(),
-            });
-        };
-        if state.partitions != spec.partitions {
-            let (wanted, found) = (spec.partitions.to_string(), state.partitions.to_string());
-            differs("partitions", wanted, found, REMEDY_PARTITIONS);
-        }
-        if let Some(wanted) = self.settings.topics.replication_factor
-            && state.replication_factor < u32::from(wanted)
-        {
-            let (wanted, found) = (wanted.to_string(), state.replication_factor.to_string());
-            differs("replication.factor", wanted, found, REMEDY_REPLICATION);
-        }
-        for (key, wanted) in self.wanted(spec) {
-            let Some(found) = found.get(&key) else { continue };
-            let number = |text: &str| text.parse::<i64>().ok();
-            let fine = match key.as_str() {
-                // As much as asked for, or more.
-                "max.message.bytes" | "min.insync.replicas" | TIME_BEFORE | TIME_AFTER => {
-                    number(found) >= number(&wanted)
-                }
-                _ => *found == wanted,
-            };
-            if !fine {
-                differs(&key, wanted, found.clone(), remedy(&key));
-            }
-        }
-        let insync = found.get("min.insync.replicas").map(String::as_str);
-        if self.settings.topics.min_insync_replicas.is_none()
-            && state.replication_factor > 1
-            && insync == Some("1")
-        {
-            differs("min.insync.replicas", "2".into(), "1".into(), REMEDY_INSYNC);
-        }
-        deviations
     }
 
     async fn configs(
@@ -306,42 +238,5 @@ impl std::fmt::Debug for Admin {
         f.debug_struct("Admin")
             .field("settings", &self.settings)
             .finish_non_exhaustive()
-    }
-}
-
-const TIME_BEFORE: &str = "message.timestamp.before.max.ms";
-const TIME_AFTER: &str = "message.timestamp.after.max.ms";
-
-/// How far an event's time may lie from the broker's. Since Kafka 4.0 an hour in the future is the most
-/// by default, and events carry what their producers believe.
-const TIME_BOUNDS: [&str; 2] = [TIME_BEFORE, TIME_AFTER];
-
-const REMEDY_PARTITIONS: &str = "the topic is used as it is: keys stay in its own number of partitions. \
-Kafka can add partitions but never remove them, and adding moves keys; change the stream's number instead";
-const REMEDY_REPLICATION: &str =
-    "fewer brokers may fail than was meant; raise it with kafka-reassign-partitions";
-const REMEDY_INSYNC: &str = "what is acknowledged may be on one broker only and is lost with it; set 2 with \
-kafka-configs --alter";
-
-fn remedy(setting: &str) -> &'static str {
-    match setting {
-        "retention.ms" | "retention.bytes" => {
-            "events are kept for another time or amount than the stream says; set it with kafka-configs --alter"
-        }
-        "cleanup.policy" => {
-            "compaction removes all but the newest event of a key; set delete with kafka-configs --alter"
-        }
-        "max.message.bytes" => {
-            "larger events are refused as too large; raise it with kafka-configs --alter, or lower \
-             intake.event_bytes_max"
-        }
-        "message.timestamp.type" => {
-            "the broker replaces the events' own times, so that resuming and seeking by time go by the time \
-             of storing; set CreateTime with kafka-configs --alter"
-        }
-        TIME_BEFORE | TIME_AFTER => {
-            "events whose meta.dt lies further away are refused; raise it with kafka-configs --alter"
-        }
-        _ => "set it with kafka-configs --alter",
     }
 }

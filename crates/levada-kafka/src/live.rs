@@ -14,27 +14,22 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, OnceCell};
 
 use crate::Settings;
-use crate::chunk::ChunkBuilder;
 use crate::client::{Context, ErrorCounts, Role};
-use crate::fetch::{Assigned, Drained, Fetcher};
+use crate::fetch::Fetcher;
 use crate::statistics::Report;
 use crate::stats::PartitionLag;
 
+mod follow;
 mod window;
 
+use follow::follow;
 use window::{Found, Window};
 
 /// Most live partitions at a time; each holds up to three megabytes when its readers are slow.
 const LIVE_MAX: usize = 4096;
 
-/// A loop that nobody has asked for this long ends.
-const IDLE: Duration = Duration::from_secs(30);
-
 /// A loop looks around this often even when nothing wakes it.
 const LOOK: Duration = Duration::from_secs(1);
-
-/// What a loop takes out of its queue in one go.
-const ROUND_BYTES: usize = 256 * 1024;
 
 /// The statistics may be this much older than they look: they are told in whole seconds.
 const STALE: Duration = Duration::from_secs(2);
@@ -267,56 +262,4 @@ impl Drop for Here<'_> {
         window.readers -= 1;
         window.used = Instant::now();
     }
-}
-
-async fn follow(shared: Arc<Shared>, partition: Arc<LivePartition>, assigned: Assigned) {
-    loop {
-        let (over, room) = {
-            let mut window = partition.window.lock();
-            let room = window.has_room();
-            window.draining = room;
-            (window.over || window.is_idle(IDLE), room)
-        };
-        if over {
-            break;
-        }
-        if !room {
-            let _ = tokio::time::timeout(LOOK, partition.nudge.notified()).await;
-            continue;
-        }
-        let mut builder = ChunkBuilder::default();
-        let drained = assigned.drain(&mut builder, ROUND_BYTES);
-        let chunk = builder.finish();
-        let news = chunk.is_some();
-        {
-            let mut window = partition.window.lock();
-            if let Some(chunk) = chunk {
-                window.push(chunk);
-            }
-            window.draining = false;
-        }
-        if news {
-            partition.moved.notify_waiters();
-        }
-        match drained {
-            Drained::Full | Drained::End => tokio::task::yield_now().await,
-            Drained::Empty => {
-                tokio::select! {
-                    () = assigned.ready() => {}
-                    () = partition.nudge.notified() => {}
-                    () = tokio::time::sleep(LOOK) => {}
-                }
-            }
-            Drained::Failed(code) => {
-                tracing::warn!(partition = %partition.of, %code, "a partition can no longer be followed");
-                partition.window.lock().failed = Some(code.to_string());
-                break;
-            }
-        }
-    }
-    // In this order: whoever finds no loop here may begin a new one at once.
-    drop(assigned);
-    partition.window.lock().over = true;
-    shared.remove(&partition);
-    partition.moved.notify_waiters();
 }

@@ -9,8 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Method, Request, Response, StatusCode};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use levada_catalog::{Catalog, Compat as CatalogCompat, SchemaRepository};
 use levada_event::Timestamp;
@@ -30,6 +28,7 @@ mod accounts;
 mod body;
 mod clients;
 mod configs;
+mod connection;
 mod events;
 mod feeds;
 mod headers;
@@ -41,6 +40,7 @@ mod route;
 mod spec;
 mod stream;
 
+use connection::Protocols;
 pub use info::{Hinders, Unready};
 use received::RequestBody;
 pub use respond::Body;
@@ -198,15 +198,7 @@ pub struct AppParts {
 pub async fn serve(app: Arc<App>, listener: TcpListener) {
     let connections = Arc::new(Semaphore::new(app.config.http.connections_max));
     let graceful = GracefulShutdown::new();
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(app.config.http.header_timeout);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .keep_alive_interval(Some(Duration::from_secs(30)));
+    let protocols = Arc::new(Protocols::new(app.config.http.header_timeout));
     loop {
         let (socket, peer) = tokio::select! {
             accepted = listener.accept() => match accepted {
@@ -229,6 +221,7 @@ pub async fn serve(app: Arc<App>, listener: TcpListener) {
             tracing::debug!(%error, "a connection was gone before it began");
             continue;
         }
+        let shutdown = app.shutdown.clone();
         let app = app.clone();
         let service = hyper::service::service_fn(move |request| {
             let app = app.clone();
@@ -245,10 +238,10 @@ pub async fn serve(app: Arc<App>, listener: TcpListener) {
                 Ok::<_, std::convert::Infallible>(Box::pin(app.answer(call)).await)
             }
         });
-        let connection = builder.serve_connection(TokioIo::new(socket), service);
-        let connection = graceful.watch(connection.into_owned());
+        let (protocols, watcher) = (protocols.clone(), graceful.watcher());
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
+            let stop = shutdown.begun();
+            if let Err(error) = protocols.serve(socket, service, watcher, stop).await {
                 tracing::debug!(%peer, error, "a connection ended with an error");
             }
             drop(place);

@@ -8,6 +8,7 @@ mod events;
 mod fanout;
 mod feeds;
 mod intake;
+mod kafka;
 mod realtime;
 mod replay;
 mod restart;
@@ -18,7 +19,7 @@ mod yardstick;
 use table::Table;
 
 /// The benchmarks by name, in the order in which they run.
-const NAMES: [&str; 14] = [
+const NAMES: [&str; 15] = [
     "yardstick",
     "intake-batch",
     "intake-single",
@@ -33,6 +34,7 @@ const NAMES: [&str; 14] = [
     "feeds-cold",
     "feeds-warm",
     "feeds-memory",
+    "kafka",
 ];
 
 fn main() -> Result<()> {
@@ -94,6 +96,9 @@ fn main() -> Result<()> {
         }
         if wanted("feeds-memory") {
             feeds::memory(&mut table).await?;
+        }
+        if wanted("kafka") {
+            kafka::run(&mut table).await?;
         }
         anyhow::Ok(())
     })?;

@@ -13,7 +13,7 @@ use crate::table::{Table, median};
 /// No byte for this long means that the replay is over; heartbeats are rarer.
 pub(crate) const QUIET: Duration = Duration::from_millis(700);
 const ROUNDS: usize = 5;
-const PATH: &str = "/v2/stream/bench.page_change?since=1970-01-01T00:00:00Z";
+pub(crate) const PATH: &str = "/v2/stream/bench.page_change?since=1970-01-01T00:00:00Z";
 
 /// Fills `total` bytes of events of `bytes` bytes and reads them back.
 pub async fn run(table: &mut Table, bytes: usize, total: u64) -> Result<()> {

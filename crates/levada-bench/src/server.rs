@@ -44,6 +44,23 @@ pub fn configure(folder: &Path, durability: &str) -> Result<()> {
     Ok(())
 }
 
+/// As [`configure`], with `topic` of the broker at `address` for the log. The events of benchmarks are
+/// dated long ago, so the topic keeps everything.
+pub fn configure_kafka(folder: &Path, address: &str, topic: &str) -> Result<()> {
+    configure(folder, "fsync")?;
+    let streams =
+        crate::events::STREAMS.replace("    levada:", &format!("    topics: [{topic}]\n    levada:"));
+    std::fs::write(folder.join("streams.yaml"), streams)?;
+    let path = folder.join("levada.toml");
+    let text = std::fs::read_to_string(&path)?;
+    let text = text.replace("[log]\n", "[log]\nkind = \"kafka\"\nretention_age = 0\n");
+    std::fs::write(
+        path,
+        format!("{text}[kafka]\nbootstrap_servers = [\"{address}\"]\n"),
+    )?;
+    Ok(())
+}
+
 fn executable() -> Result<PathBuf> {
     let own = std::env::current_exe()?;
     let path = own.with_file_name("levada");

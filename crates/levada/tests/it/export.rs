@@ -1,6 +1,7 @@
 //! From one server to another: `levada log export`, then `levada produce`.
 
 use crate::client;
+use crate::kafka;
 use crate::server::{Site, binary};
 
 const CONFIG: &str = "[catalog]\nstream_config = [\"@/streams.yaml\"]\nschema_base_uris = [\"@/schemas/\"]\n";
@@ -63,8 +64,8 @@ fn records(site: &Site, partition: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-#[test]
-fn events_keep_text_order_and_keys_on_the_way_to_another_server() {
+/// A site whose server has taken 200 events, and is stopped.
+fn filled() -> Site {
     let first = site();
     let server = first.start();
     for batch in 0..10 {
@@ -81,9 +82,12 @@ fn events_keep_text_order_and_keys_on_the_way_to_another_server() {
         assert_eq!(posted.status, 201);
     }
     assert!(server.stop().success());
+    first
+}
 
-    let second = site();
-    second.file("events.ndjson", &log(&first, &["export"]));
+/// Loads what the first site has into a server of the second, and stops it.
+fn load(first: &Site, second: &Site) {
+    second.file("events.ndjson", &log(first, &["export"]));
     let server = second.start();
     let mut produce = binary();
     produce.arg("produce").arg(second.path().join("events.ndjson"));
@@ -94,7 +98,12 @@ fn events_keep_text_order_and_keys_on_the_way_to_another_server() {
         String::from_utf8_lossy(&output.stderr)
     );
     assert!(server.stop().success());
+}
 
+#[test]
+fn events_keep_text_order_and_keys_on_the_way_to_another_server() {
+    let (first, second) = (filled(), site());
+    load(&first, &second);
     let mut count = 0;
     for partition in ["0", "1", "2"] {
         let (before, after) = (records(&first, partition), records(&second, partition));
@@ -104,4 +113,35 @@ fn events_keep_text_order_and_keys_on_the_way_to_another_server() {
         count += before.len();
     }
     assert_eq!(count, 200);
+}
+
+#[test]
+fn events_keep_text_order_keys_and_partitions_on_the_way_to_kafka() {
+    let Some(address) =
+        levada_kafka_broker::shared("events_keep_text_order_keys_and_partitions_on_the_way_to_kafka")
+    else {
+        return;
+    };
+    let (topic, first) = (kafka::unique("moved"), filled());
+    let second = site().with_flags(&kafka::flags(&address));
+    // The same stream in a topic of its own: others use the cluster too.
+    second.file(
+        "streams.yaml",
+        &STREAMS.replace("    levada:", &format!("    topics: [{topic}]\n    levada:")),
+    );
+    kafka::create_topics(&second, &kafka::flags(&address));
+    load(&first, &second);
+    for partition in ["0", "1", "2"] {
+        let before = records(&first, partition);
+        let count = before.len().to_string();
+        let args = ["-C", "-t", &topic, "-p", partition, "-o", "beginning"];
+        let read = [&args[..], &["-c", &count, "-f", "%k|%s\\x1e"]].concat();
+        let read = kafka::kcat(&address, &read, "");
+        let pair = |record: &str| {
+            let (key, value) = record.split_once('|').unwrap();
+            (key.to_owned(), value.replace('\n', " "))
+        };
+        let after: Vec<_> = read.split_terminator('\u{1e}').map(pair).collect();
+        assert_eq!(before, after, "partition {partition}");
+    }
 }

@@ -1,13 +1,15 @@
 //! Streams over Kafka from outside: topics of two datacentres in one subscription, the command that
 //! compares and creates topics, health and metrics of a server whose cluster is gone.
 
-use std::process::Output;
+use std::collections::BTreeSet;
+use std::process::{Output, Stdio};
 
 use levada_kafka_broker::Broker;
 
 use crate::client;
 use crate::kafka::{flags, kcat, unique};
-use crate::server::{Site, binary};
+use crate::realtime_resume;
+use crate::server::{Server, Site, binary};
 
 const CONFIG: &str = "[catalog]\nstream_config = [\"@/streams.yaml\"]\nschema_base_uris = [\"@/schemas/\"]\n[intake]\ntopic_prefix = \"here.\"\n";
 
@@ -99,6 +101,67 @@ fn topics_of_two_datacentres_are_one_stream() {
     .stream();
     assert_eq!(resumed.event().event()["number"], 3);
     assert_eq!(reader.event().event()["number"], 3);
+}
+
+#[test]
+fn readers_of_articles_go_on_at_another_process() {
+    let Some(address) = levada_kafka_broker::shared("readers_of_articles_go_on_at_another_process") else {
+        return;
+    };
+    let topic = unique("articles");
+    let site =
+        Site::new("[catalog]\nstream_config = [\"@/streams.yaml\"]\nschema_base_uris = [\"@/schemas/\"]\n")
+            .with_flags(&flags(&address));
+    let streams =
+        realtime_resume::STREAMS.replace("{schema_title", &format!("{{topics: [{topic}], schema_title"));
+    site.file("streams.yaml", &streams);
+    site.file("schemas/article/1.0.0", realtime_resume::SCHEMA);
+    let second =
+        Site::new("[catalog]\nstream_config = [\"@/streams.yaml\"]\nschema_base_uris = [\"@/schemas/\"]\n")
+            .with_flags(&flags(&address));
+    second.file("streams.yaml", &streams);
+    second.file("schemas/article/1.0.0", realtime_resume::SCHEMA);
+    let (first, second) = (site.start(), second.start());
+    for round in 0..2 {
+        let to = [&first, &second][round];
+        assert_eq!(
+            client::post(to.address, &realtime_resume::articles(round)).status,
+            201
+        );
+    }
+    let all = 2 * realtime_resume::ROUND;
+    let file = site.path().join("offsets");
+    let read = |server: &Server, count: usize, arguments: &[&str]| {
+        let child = binary()
+            .args([
+                "tail",
+                "articles",
+                "--since",
+                "1h",
+                "--timeout",
+                "60s",
+                "--url",
+                &server.url(),
+            ])
+            .args(["-n", &count.to_string()])
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        realtime_resume::places(child)
+    };
+    let resume = ["--connections", "7", "--resume", file.to_str().unwrap()];
+    let mut seen = read(&first, all / 3, &resume);
+    first.kill();
+    seen.extend(read(&second, all - seen.len(), &resume));
+    // What one reader at the second process sees is what both together saw, each once.
+    let one: BTreeSet<_> = read(&second, all, &["--parts", "0,1,2,3,4,5,6,7,8,9"])
+        .into_iter()
+        .collect();
+    assert_eq!(one.len(), all);
+    assert_eq!(seen.len(), all);
+    assert_eq!(seen.into_iter().collect::<BTreeSet<_>>(), one);
 }
 
 #[test]

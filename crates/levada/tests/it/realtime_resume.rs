@@ -9,27 +9,26 @@ use serde_json::{Value, json};
 use crate::accounts::{ask, done};
 use crate::server::{Server, Site, binary};
 
-const STREAMS: &str = "streams:\n  articles: {schema_title: article, message_key_fields: {id: identifier}, levada: {partitions: 50, splice: event}}\n";
-const SCHEMA: &str = "title: article\n$id: /article/1.0.0\ntype: object\nproperties:\n  meta: {type: object, properties: {id: {type: string}, dt: {type: string}}}\n  event: {type: object}\n  identifier: {type: integer}\n";
+pub const STREAMS: &str = "streams:\n  articles: {schema_title: article, message_key_fields: {id: identifier}, levada: {partitions: 50, splice: event}}\n";
+pub const SCHEMA: &str = "title: article\n$id: /article/1.0.0\ntype: object\nproperties:\n  meta: {type: object, properties: {id: {type: string}, dt: {type: string}}}\n  event: {type: object}\n  identifier: {type: integer}\n";
 
 /// Each round publishes this many articles.
-const ROUND: usize = 400;
+pub const ROUND: usize = 400;
 
 fn publish(server: &Server, key: &str, round: usize) {
+    let headers = [("content-type", "application/json"), ("x-api-key", key)];
+    let answer = ask(server.address, "POST", "/v1/events", &headers, &articles(round));
+    assert_eq!(answer.status, 201, "{answer:?}");
+}
+
+/// The body with the articles of a round.
+pub fn articles(round: usize) -> String {
     let article = |number: usize| {
         let event = json!({"identifier": number.to_string(), "type": "update", "date_published": "2026-01-01T00:00:00.5Z"});
         json!({"$schema": "/article/1.0.0", "meta": {"stream": "articles"}, "identifier": number, "event": event})
     };
     let articles: Vec<Value> = (round * ROUND..(round + 1) * ROUND).map(article).collect();
-    let headers = [("content-type", "application/json"), ("x-api-key", key)];
-    let answer = ask(
-        server.address,
-        "POST",
-        "/v1/events",
-        &headers,
-        &json!(articles).to_string(),
-    );
-    assert_eq!(answer.status, 201, "{answer:?}");
+    json!(articles).to_string()
 }
 
 fn tail(url: &str, arguments: &[&str]) -> Command {
@@ -55,7 +54,7 @@ fn tail(url: &str, arguments: &[&str]) -> Command {
 }
 
 /// Partition and offset of each line, in the order of the lines.
-fn places(child: Child) -> Vec<(u64, u64)> {
+pub fn places(child: Child) -> Vec<(u64, u64)> {
     let out = child.wait_with_output().unwrap();
     assert_eq!(
         out.status.code(),

@@ -15,7 +15,7 @@ const HEAP_MIB: u32 = 512;
 const ROUNDS: usize = 3;
 
 /// Most that is filled for a replay; the broker's page cache holds it, as for the embedded rows.
-const REPLAY_BYTES: u64 = 1 << 30;
+const REPLAY_BYTES: u64 = 512 << 20;
 
 /// A broker, and servers on it one after the other, each with a topic of its own.
 struct Bench {

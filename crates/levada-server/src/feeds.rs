@@ -121,6 +121,8 @@ async fn follow_topic(feeds: Feeds, log: Arc<dyn Log>, spec: TopicSpec, shutdown
     let partitions = loop {
         match log.existing(&spec).await {
             Ok(info) => break info.partitions,
+            // Another datacentre's topic may never come.
+            Err(LogError::UnknownTopic(_)) => tracing::debug!(topic = %spec.name, "no topic to follow yet"),
             Err(error) => tracing::warn!(topic = %spec.name, %error, "feeds cannot follow a topic yet"),
         }
         tokio::select! {

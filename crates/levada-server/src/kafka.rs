@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use levada_kafka::{DELIVERY_BUCKETS_MICROS, KafkaLog, Settings, TopicSettings};
+use levada_kafka::{DELIVERY_BUCKETS_MICROS, KafkaLog, PartitionLag, Settings, TopicSettings};
 
 use crate::config::Config;
-use crate::metrics::{Sample, Source};
+use crate::metrics::{PARTITIONS_MAX, Sample, Source};
 
 /// How much earlier than the request's own deadline the outcome of a delivery is known.
 const DEADLINE_MARGIN: f64 = 0.9;
@@ -100,6 +100,20 @@ pub(crate) fn samples(log: Arc<KafkaLog>) -> Source {
                 labels: format!("kind=\"{kind}\""),
                 ..sum("levada_kafka_errors_total", true, *count as f64)
             });
+        }
+        if stats.lag.len() > PARTITIONS_MAX {
+            let most = |of: fn(&PartitionLag) -> f64| stats.lag.iter().map(of).fold(0.0, f64::max);
+            samples.push(sum(
+                "levada_kafka_consumer_lag_records",
+                false,
+                most(|lag| lag.records as f64),
+            ));
+            samples.push(sum(
+                "levada_kafka_consumer_lag_seconds",
+                false,
+                most(|lag| lag.seconds),
+            ));
+            return samples;
         }
         let labels = |of: &levada_event::TopicPartition| {
             format!("topic=\"{}\",partition=\"{}\"", of.topic, of.partition)

@@ -82,7 +82,7 @@ impl Metrics {
 }
 
 /// Most partitions of which each has its own lines; beyond this only the sums are shown.
-const PARTITIONS_MAX: usize = 2000;
+pub(crate) const PARTITIONS_MAX: usize = 2000;
 
 /// The numbers of the embedded log.
 pub(crate) fn log_source(log: Arc<Embedded>) -> Source {

@@ -7,6 +7,7 @@
 //! positions are saved behind processing, and at least once whatever happens.
 
 mod connection;
+mod layout;
 mod position;
 mod query;
 
@@ -22,6 +23,7 @@ pub use self::position::{PositionError, RealtimePosition};
 pub use self::query::{PARTS, QueryError, RealtimeQuery};
 use crate::{Backoff, Server, SubscribeError};
 use connection::{Connection, Step};
+use layout::Layout;
 
 /// Batches that wait for the consumer, per subscriber; a batch is what one read brought.
 const BATCHES_MAX: usize = 16;
@@ -150,7 +152,8 @@ impl RealtimeSubscriber {
                 idle_timeout,
                 failures: 0,
                 ever: false,
-                partitions: query::PARTITIONS,
+                layout: Layout::ARTICLES,
+                starts: Vec::new(),
             };
             running.spawn(connection.follow(send.clone()));
         }
@@ -178,6 +181,11 @@ impl RealtimeSubscriber {
             match self.steps.recv().await {
                 Some(Step::Events(events)) => self.ready.extend(events),
                 Some(Step::Notice(notice)) => return Ok(RealtimeDelivery::Notice(notice)),
+                Some(Step::Starts(starts)) => {
+                    for (partition, next) in starts {
+                        self.position.begin_at(partition, next);
+                    }
+                }
                 Some(Step::Serving(since)) => self.position.begin(since),
                 Some(Step::Ended(error)) => self.ended = Some(error),
                 None => {

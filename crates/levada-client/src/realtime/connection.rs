@@ -6,9 +6,9 @@ use levada_event::Timestamp;
 use levada_wire::ndjson::Decoder;
 use levada_wire::paths;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
-use serde::Deserialize;
 use tokio::sync::mpsc::Sender;
 
+use super::layout::{Layout, Positions};
 use super::{RealtimeEvent, RealtimeNotice, RealtimePosition, RealtimeQuery};
 use crate::server::{chain, read_body};
 use crate::subscriber::connect::{Connected, Refusal, exchange};
@@ -26,6 +26,8 @@ pub(super) enum Step {
     /// What one read brought, in order.
     Events(Vec<RealtimeEvent>),
     Notice(RealtimeNotice),
+    /// Next offsets of partitions from which nothing has come.
+    Starts(Vec<(u32, u64)>),
     /// The server serves, by its own clock from this time on.
     Serving(Timestamp),
     Ended(SubscribeError),
@@ -42,38 +44,13 @@ pub(super) struct Connection {
     pub(super) idle_timeout: Option<Duration>,
     pub(super) failures: u32,
     pub(super) ever: bool,
-    /// Partitions of the stream.
-    pub(super) partitions: u32,
+    pub(super) layout: Layout,
+    /// Where partitions begin that no event has come from.
+    pub(super) starts: Vec<(u32, u64)>,
 }
 
 /// The subscriber is gone.
 struct Gone;
-
-/// Where a line says that it is from.
-#[derive(Deserialize)]
-struct Line<'l> {
-    #[serde(borrow)]
-    event: Place<'l>,
-}
-
-/// The answer of `…/positions`, as far as it matters here.
-#[derive(Deserialize)]
-struct Positions {
-    partitions: Vec<Row>,
-}
-
-#[derive(Deserialize)]
-struct Row {
-    partition: u32,
-}
-
-#[derive(Deserialize)]
-struct Place<'l> {
-    partition: u32,
-    offset: u64,
-    #[serde(borrow)]
-    date_published: Option<&'l str>,
-}
 
 impl Connection {
     /// Reads until the subscriber goes or nothing more can be read.
@@ -113,8 +90,31 @@ impl Connection {
         }
     }
 
-    /// How many partitions the stream has; as many as articles where the server does not tell.
-    async fn count_partitions(&self, authorization: Option<&HeaderValue>) -> Option<u32> {
+    /// Asks how the stream is laid out, and where the partitions of these parts are to be read from when
+    /// they are read from now on: so quiet ones keep their place too. A server that does not tell has a
+    /// stream like articles.
+    async fn look(&mut self, authorization: Option<&HeaderValue>) -> Result<(), Refusal> {
+        let Some(positions) = self.positions(authorization).await else {
+            return Ok(());
+        };
+        let layout = positions.layout();
+        let layout = layout.map_err(|why| Refusal::Final(SubscribeError::Unexpected(why)))?;
+        let Some(layout) = layout else { return Ok(()) };
+        self.layout = layout;
+        if self.position.start().is_none() {
+            let mine = positions
+                .partitions
+                .iter()
+                .filter(|row| self.parts.contains(&layout.part(row.partition)));
+            self.starts = mine.filter_map(|row| Some((row.partition, row.next?))).collect();
+            for (partition, next) in &self.starts {
+                self.position.begin_at(*partition, *next);
+            }
+        }
+        Ok(())
+    }
+
+    async fn positions(&self, authorization: Option<&HeaderValue>) -> Option<Positions> {
         let path = format!("{}/positions", self.query.path());
         let mut request = self
             .server
@@ -127,16 +127,13 @@ impl Connection {
         let sent = request.send().await.ok();
         let mut response = sent.filter(|answer| answer.status() == 200)?;
         let text = read_body(&mut response, POSITIONS_BYTES_MAX).await.ok()?;
-        let positions: Positions = serde_json::from_slice(&text).ok()?;
-        let last = positions.partitions.iter().map(|row| row.partition).max()?;
-        last.checked_add(1)
+        serde_json::from_slice(&text).ok()
     }
 
     async fn connect(&mut self) -> Result<Connected, Refusal> {
         let authorization = self.server.authorization().await.map_err(Refusal::from)?;
         if !self.ever && !self.query.is_articles() {
-            let count = self.count_partitions(authorization.as_ref()).await;
-            self.partitions = count.unwrap_or(self.partitions);
+            self.look(authorization.as_ref()).await?;
         }
         let mut request = self
             .server
@@ -147,7 +144,7 @@ impl Connection {
             .header(CONTENT_TYPE, paths::TYPE_JSON)
             .body(
                 self.query
-                    .body(&self.parts, &self.position, self.partitions)
+                    .body(&self.parts, &self.position, self.layout)
                     .to_string(),
             );
         if let Some(value) = authorization {
@@ -180,6 +177,9 @@ impl Connection {
         let served_at = served_at.unwrap_or_else(|| Timestamp::from_system(SystemTime::now()));
         self.position.begin(served_at);
         let connection = self.number;
+        if !self.starts.is_empty() {
+            tell(out, Step::Starts(std::mem::take(&mut self.starts))).await?;
+        }
         tell(out, Step::Serving(served_at)).await?;
         tell(out, Step::Notice(RealtimeNotice::Connected { connection })).await?;
         if let Some(gap) = response.headers().get(paths::GAP) {
@@ -206,7 +206,7 @@ impl Connection {
             loop {
                 match decoder.next_line() {
                     Ok(None) => break,
-                    Ok(Some(line)) => match event(line.text) {
+                    Ok(Some(line)) => match self.layout.event(line.text) {
                         Ok(event) => {
                             self.position.advance(event.partition, event.offset);
                             events.push(event);
@@ -230,20 +230,4 @@ async fn tell(out: &Sender<Step>, step: Step) -> Result<(), Gone> {
 async fn end(out: &Sender<Step>, error: SubscribeError) {
     // A subscriber that has gone needs no reason.
     let _ = out.send(Step::Ended(error)).await;
-}
-
-fn event(data: bytes::Bytes) -> Result<RealtimeEvent, String> {
-    let line: Line<'_> = serde_json::from_slice(&data)
-        .map_err(|error| format!("a line has no event.partition and event.offset: {error}"))?;
-    let Place {
-        partition,
-        offset,
-        date_published,
-    } = line.event;
-    Ok(RealtimeEvent {
-        partition,
-        offset,
-        published: date_published.and_then(Timestamp::parse_iso),
-        data,
-    })
 }

@@ -55,6 +55,11 @@ impl RealtimePosition {
         *next = (*next).max(offset.saturating_add(1));
     }
 
+    /// Remembers from where a partition is read that no event has come from.
+    pub(crate) fn begin_at(&mut self, partition: u32, next: u64) {
+        self.offsets.entry(partition).or_insert(next);
+    }
+
     /// Remembers when reading began, so that partitions without an event keep their place.
     pub(crate) fn begin(&mut self, served_at: Timestamp) {
         self.since = self.since.or(Some(served_at));

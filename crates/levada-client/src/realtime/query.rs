@@ -4,20 +4,18 @@ use levada_wire::paths;
 use serde_json::{Value, json};
 
 use super::RealtimePosition;
+use super::layout::{Layout, PlaceIn};
 
 /// Parts of a stream; each is a tenth of its partitions.
 pub const PARTS: u8 = 10;
-
-/// Partitions of the articles stream, and of one of which a server does not tell.
-pub(super) const PARTITIONS: u32 = 50;
 
 /// A query of one stream.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct RealtimeQuery {
     /// Name of the stream; `articles` or nothing means `/v2/articles`.
     pub stream: String,
-    /// Fields to select; none selects all. `event.*` is added where no field of `event` is named,
-    /// because the position is read from it.
+    /// Fields to select; none selects all. The place of an event is added where it is not named, because
+    /// the position is read from it: `event.*` of articles, `meta.partition` and `meta.offset` of others.
     pub fields: Vec<String>,
     /// Field and the value it must have.
     pub filters: Vec<(String, Value)>,
@@ -37,7 +35,7 @@ pub enum QueryError {
 }
 
 impl RealtimeQuery {
-    /// The query with its parts in order and `event.*` selected.
+    /// The query with its parts in order.
     pub(super) fn checked(mut self) -> Result<Self, QueryError> {
         if let Some(part) = self.parts.iter().find(|part| **part >= PARTS) {
             return Err(QueryError::Part(*part));
@@ -51,9 +49,6 @@ impl RealtimeQuery {
         }
         self.parts.sort_unstable();
         self.parts.dedup();
-        if !self.fields.is_empty() && !self.fields.iter().any(|field| field.starts_with("event.")) {
-            self.fields.push("event.*".to_owned());
-        }
         Ok(self)
     }
 
@@ -71,17 +66,25 @@ impl RealtimeQuery {
         }
     }
 
-    /// Whether the number of partitions is known from the contract.
+    /// Whether the layout is known from the contract.
     pub(super) fn is_articles(&self) -> bool {
         self.path() == paths::ARTICLES
     }
 
     /// The body of a request for `parts` from `position`. Positions always go by partition, which
-    /// every server takes beside parts; the stream has this many.
-    pub(super) fn body(&self, parts: &[u8], position: &RealtimePosition, partitions: u32) -> Value {
+    /// every server takes beside parts.
+    pub(super) fn body(&self, parts: &[u8], position: &RealtimePosition, layout: Layout) -> Value {
         let mut body = json!({ "parts": parts });
         if !self.fields.is_empty() {
-            body["fields"] = json!(self.fields);
+            let mut fields: Vec<&str> = self.fields.iter().map(String::as_str).collect();
+            let (object, place): (&str, &[&str]) = match layout.place {
+                PlaceIn::Event => ("event.", &["event.*"]),
+                PlaceIn::Meta => ("meta.", &["meta.partition", "meta.offset"]),
+            };
+            if !fields.iter().any(|field| field.starts_with(object)) {
+                fields.extend(place);
+            }
+            body["fields"] = json!(fields);
         }
         if !self.filters.is_empty() {
             let filter = |(field, value): &(String, Value)| json!({ "field": field, "value": value });
@@ -93,7 +96,7 @@ impl RealtimeQuery {
             body["offsets"] = Value::Object(offsets.iter().map(text).collect());
         }
         if let Some(since) = position.start() {
-            let rest = (0..partitions).filter(|partition| !offsets.contains_key(partition));
+            let rest = (0..layout.partitions).filter(|partition| !offsets.contains_key(partition));
             let times = rest.map(|partition| (partition.to_string(), json!(since.to_string())));
             let times: serde_json::Map<String, Value> = times.collect();
             if !times.is_empty() {
@@ -151,13 +154,13 @@ mod tests {
         let query = query.checked().unwrap();
         let mut position = RealtimePosition::since(Timestamp::from_millis(1000));
         position.advance(3, 45);
-        let body = query.body(&[0], &position, PARTITIONS);
+        let body = query.body(&[0], &position, Layout::ARTICLES);
         assert_eq!(body["fields"], json!(["name", "event.*"]));
         assert_eq!(body["offsets"], json!({"3": 46}));
         let times = body["since_per_partition"].as_object().unwrap();
         assert!(times.len() == 49 && !times.contains_key("3") && !body.to_string().contains("\"since\""));
         assert_eq!(
-            query.body(&[1], &RealtimePosition::default(), PARTITIONS)["parts"],
+            query.body(&[1], &RealtimePosition::default(), Layout::ARTICLES)["parts"],
             json!([1])
         );
     }

@@ -126,22 +126,34 @@ async fn a_cut_line_is_read_again_and_a_gap_is_told() {
     assert!(times.values().all(|time| *time == "2026-01-01T00:00:00.000Z"));
 }
 
+fn positions(topics: &[&str], partitions: u32) -> Reply {
+    let row = |topic: &str, partition: u32| json!({"topic": topic, "partition": partition, "next": 10});
+    let rows = topics
+        .iter()
+        .flat_map(|topic| (0..partitions).map(|partition| row(topic, partition)));
+    let rows: Vec<Value> = rows.collect();
+    reply(
+        200,
+        json!({"stream": "edits", "splice": "meta", "partitions": rows}).to_string(),
+    )
+}
+
 #[tokio::test]
-async fn other_streams_tell_how_many_partitions_they_have() {
-    let rows: Vec<Value> = (0..64)
-        .map(|partition| json!({"topic": "t", "partition": partition}))
-        .collect();
-    let positions = json!({"stream": "edits", "partitions": rows}).to_string();
+async fn other_streams_tell_where_they_are_and_quiet_partitions_keep_their_place() {
+    let line = |offset: u64| format!("{{\"n\":1,\"meta\":{{\"partition\":2,\"offset\":{offset}}}}}\n");
     let scripted = Scripted::start([
-        reply(200, positions),
-        lines([text(&line(2, 0)), Part::Cut]),
-        lines([text(&line(2, 1)), Part::Hang]),
+        positions(&["edits"], 64),
+        lines([text(&line(10)), Part::Cut]),
+        lines([text(&line(11)), Part::Hang]),
     ])
     .await;
-    let mut subscriber = RealtimeSubscriber::new(scripted.server(), config("edits")).unwrap();
+    let mut config = config("edits");
+    config.query.fields = vec!["n".into()];
+    let mut subscriber = RealtimeSubscriber::new(scripted.server(), config).unwrap();
     let mut events = 0;
     while events < 2 {
-        if let RealtimeDelivery::Event(_) = subscriber.next().await.unwrap() {
+        if let RealtimeDelivery::Event(event) = subscriber.next().await.unwrap() {
+            subscriber.processed(&event);
             events += 1;
         }
     }
@@ -154,8 +166,26 @@ async fn other_streams_tell_how_many_partitions_they_have() {
             "POST /v2/streams/edits"
         ]
     );
-    let again = body(&scripted, 2);
-    assert_eq!(again["since_per_partition"].as_object().unwrap().len(), 63);
+    // Part 0 of 64 partitions is seven of them, read from where they were.
+    let first = body(&scripted, 1);
+    assert_eq!(first["fields"], json!(["n", "meta.partition", "meta.offset"]));
+    assert_eq!(
+        first["offsets"],
+        json!({"0": 10, "1": 10, "2": 10, "3": 10, "4": 10, "5": 10, "6": 10})
+    );
+    assert_eq!(body(&scripted, 2)["offsets"]["2"], 11);
+    let offsets = subscriber.position().offsets();
+    assert_eq!((offsets.len(), offsets[&2], offsets[&6]), (7, 12, 10));
+}
+
+#[tokio::test]
+async fn streams_of_several_topics_are_refused_in_words() {
+    let scripted = Scripted::start([positions(&["east.edits", "west.edits"], 1)]).await;
+    let mut subscriber = RealtimeSubscriber::new(scripted.server(), config("edits")).unwrap();
+    match subscriber.next().await {
+        Err(SubscribeError::Unexpected(why)) => assert!(why.contains("several topics"), "{why}"),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[tokio::test]

@@ -269,6 +269,13 @@ fn start(
         ));
     }
     params.check_sizes(count).map_err(Refusal::unprocessable)?;
+    if topics.len() > 1 && !params.offsets.is_empty() {
+        return Err(Refusal::unprocessable(format!(
+            "{} has {} topics, each with offsets of its own: go on with the id of its SSE events (Last-Event-ID), or by since_per_partition",
+            stream.name,
+            topics.len()
+        )));
+    }
     let header = call.request.headers().get(LAST_EVENT_ID);
     let Some(header) = header.filter(|_| !params.is_positioned()) else {
         let chosen = |partition: i64| match &partitions {

@@ -254,3 +254,80 @@ fn rate_and_lag_are_shown_and_an_interruption_tells_how_to_go_on() {
         assert_eq!(names, expected, "{arguments:?}: {}", text(&out.stderr));
     }
 }
+
+#[test]
+fn other_streams_are_read_too_and_quiet_partitions_lose_nothing() {
+    let site = crate::server::Site::new(
+        "[catalog]\nstream_config = [\"@/streams.yaml\"]\nschema_base_uris = [\"@/schemas/\"]\n",
+    );
+    let streams = "streams:\n  edits: {schema_title: test, message_key_fields: {page: page}, levada: {partitions: 4}}\n";
+    site.file("streams.yaml", streams);
+    let schema = "title: test\n$id: /test/1.0.0\ntype: object\nproperties:\n  meta: {type: object, properties: {id: {type: string}, dt: {type: string}}}\n  page: {type: integer}\n";
+    site.file("schemas/test/1.0.0", schema);
+    let live = site.start();
+    let publish = |pages: std::ops::Range<u32>| {
+        // All of them older than anything that resumes by time would look for.
+        let event = |page| json!({"page": page, "meta": {"dt": "2019-01-01T00:00:00Z"}});
+        let events: Vec<Value> = pages.map(event).collect();
+        let headers = [("content-type", "application/json")];
+        let target = "/v1/events?stream=edits";
+        let answer = crate::client::request(
+            live.address,
+            "POST",
+            target,
+            &headers,
+            json!(events).to_string().as_bytes(),
+        );
+        assert_eq!(answer.status, 201);
+    };
+    publish(0..10);
+    let file = site.path().join("offsets");
+    let tail = |arguments: &[&str]| {
+        let mut command = binary();
+        command
+            .args([
+                "tail",
+                "edits",
+                "--url",
+                &live.url(),
+                "--timeout",
+                "60s",
+                "--fields",
+                "page",
+            ])
+            .args(["--resume", file.to_str().unwrap()])
+            .args(arguments);
+        command
+    };
+    // From now on, over two connections.
+    let mut first = tail(&["--connections", "2", "-n", "1"]);
+    let first = first
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let begun = std::time::Instant::now();
+    while live.metric("levada_delivery_sessions_open") < 2 {
+        assert!(begun.elapsed() < crate::client::PATIENCE);
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    publish(10..11);
+    let out = first.wait_with_output().unwrap();
+    assert_eq!(out.status.code(), Some(0), "{}", text(&out.stderr));
+    let line: Value = serde_json::from_str(text(&out.stdout).trim()).unwrap();
+    assert!(line["page"] == 10 && line["meta"]["offset"].is_u64(), "{line}");
+    // What came while nobody read, in partitions of which nothing was ever seen.
+    publish(11..31);
+    let again = run(tail(&["--connections", "3", "-n", "20"]));
+    assert_eq!(again.status.code(), Some(0), "{}", text(&again.stderr));
+    let mut pages: Vec<u64> = text(&again.stdout)
+        .lines()
+        .map(|line| {
+            serde_json::from_str::<Value>(line).unwrap()["page"]
+                .as_u64()
+                .unwrap()
+        })
+        .collect();
+    pages.sort_unstable();
+    assert_eq!(pages, (11..31).collect::<Vec<u64>>());
+}

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use http::{Response, StatusCode};
+use levada_catalog::SpliceKind;
 use levada_event::{Offset, Timestamp, TopicPartition};
 use levada_log::{Log, LogError, ReadLimit};
 use serde_json::json;
@@ -21,7 +22,7 @@ const LOOKUPS_AT_ONCE: usize = 8;
 /// How long the log may take to bring one record.
 const WAIT: Duration = Duration::ZERO;
 
-/// Answers `{"stream", "partitions": [{"topic", "partition", "earliest", "next", "latest", "earliest_dt",
+/// Answers `{"stream", "splice", "partitions": [{"topic", "partition", "earliest", "next", "latest", "earliest_dt",
 /// "latest_dt"}]}`: offsets to resume at, the last record's offset, and the timestamps of the first and the
 /// last record kept, left out where there is none.
 pub(in crate::http) async fn positions(app: &App, call: &Call, name: &str) -> Response<Body> {
@@ -80,7 +81,11 @@ async fn look(app: &App, call: &Call, name: &str) -> Result<Response<Body>, Box<
         .try_collect()
         .await
         .map_err(|error| refused(unavailable(&error)))?;
-    let body = json!({ "stream": stream.name, "partitions": rows });
+    let splice = match stream.levada.splice {
+        SpliceKind::Meta => "meta",
+        SpliceKind::Event => "event",
+    };
+    let body = json!({ "stream": stream.name, "splice": splice, "partitions": rows });
     let mut response = plain(StatusCode::OK, JSON, format!("{body}\n"));
     app.stream_headers(response.headers_mut());
     Ok(response)

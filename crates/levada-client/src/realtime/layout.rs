@@ -1,0 +1,164 @@
+//! How a stream is laid out: its partitions, and where its events say from which one they are. Known for
+//! articles; of other streams the server tells (`…/positions`).
+
+use bytes::Bytes;
+use levada_event::Timestamp;
+use serde::Deserialize;
+
+use super::RealtimeEvent;
+use super::query::PARTS;
+
+/// Partitions of the articles stream, and of one of which a server does not tell.
+pub(super) const PARTITIONS: u32 = 50;
+
+/// The object of an event that has its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PlaceIn {
+    Event,
+    Meta,
+}
+
+/// How a stream is laid out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Layout {
+    pub(super) partitions: u32,
+    pub(super) place: PlaceIn,
+}
+
+impl Layout {
+    /// That of articles.
+    pub(super) const ARTICLES: Self = Self {
+        partitions: PARTITIONS,
+        place: PlaceIn::Event,
+    };
+
+    /// The part that a partition is in.
+    pub(super) fn part(self, partition: u32) -> u8 {
+        let part = u64::from(partition) * u64::from(PARTS) / u64::from(self.partitions.max(1));
+        part as u8
+    }
+
+    /// Reads the place of an event from its text.
+    pub(super) fn event(self, data: Bytes) -> Result<RealtimeEvent, String> {
+        let read = match self.place {
+            PlaceIn::Event => serde_json::from_slice::<InEvent<'_>>(&data).map(|line| line.event),
+            PlaceIn::Meta => serde_json::from_slice::<InMeta<'_>>(&data).map(|line| line.meta),
+        };
+        let place = read.map_err(|error| {
+            let object = match self.place {
+                PlaceIn::Event => "event",
+                PlaceIn::Meta => "meta",
+            };
+            format!("a line has no {object}.partition and {object}.offset: {error}")
+        })?;
+        let published = place.date_published.or(place.dt);
+        Ok(RealtimeEvent {
+            partition: place.partition,
+            offset: place.offset,
+            published: published.and_then(Timestamp::parse_iso),
+            data,
+        })
+    }
+}
+
+#[derive(Deserialize)]
+struct InEvent<'l> {
+    #[serde(borrow)]
+    event: Place<'l>,
+}
+
+#[derive(Deserialize)]
+struct InMeta<'l> {
+    #[serde(borrow)]
+    meta: Place<'l>,
+}
+
+#[derive(Deserialize)]
+struct Place<'l> {
+    partition: u32,
+    offset: u64,
+    #[serde(borrow)]
+    date_published: Option<&'l str>,
+    #[serde(borrow)]
+    dt: Option<&'l str>,
+}
+
+/// The answer of `…/positions`, as far as it matters here.
+#[derive(Deserialize)]
+pub(super) struct Positions {
+    splice: Option<String>,
+    pub(super) partitions: Vec<Row>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Row {
+    topic: String,
+    pub(super) partition: u32,
+    /// The offset that the next event gets.
+    pub(super) next: Option<u64>,
+}
+
+impl Positions {
+    /// The layout; `None` where nothing is there yet.
+    ///
+    /// # Errors
+    /// The stream has several topics: what its positions would be, in words.
+    pub(super) fn layout(&self) -> Result<Option<Layout>, String> {
+        let Some(first) = self.partitions.first() else {
+            return Ok(None);
+        };
+        if let Some(other) = self.partitions.iter().find(|row| row.topic != first.topic) {
+            return Err(format!(
+                "the stream has several topics ({}, {}, …), each with offsets of its own; read it without parts and connections",
+                first.topic, other.topic
+            ));
+        }
+        let last = self.partitions.iter().map(|row| row.partition).max();
+        let place = match self.splice.as_deref() {
+            Some("event") => PlaceIn::Event,
+            _ => PlaceIn::Meta,
+        };
+        Ok(Some(Layout {
+            partitions: last.unwrap_or(0).saturating_add(1),
+            place,
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn partitions_lie_in_the_parts_that_the_server_puts_them_in() {
+        let part = |partitions, partition| {
+            Layout {
+                partitions,
+                ..Layout::ARTICLES
+            }
+            .part(partition)
+        };
+        assert_eq!(
+            [part(50, 0), part(50, 4), part(50, 5), part(50, 49)],
+            [0, 0, 1, 9]
+        );
+        assert_eq!([part(3, 0), part(3, 1), part(3, 2)], [0, 3, 6]);
+        assert_eq!([part(1, 0), part(64, 63)], [0, 9]);
+    }
+
+    #[test]
+    fn places_are_read_from_where_the_stream_has_them() {
+        let meta = Layout {
+            partitions: 4,
+            place: PlaceIn::Meta,
+        };
+        let text = r#"{"event":"move","meta":{"partition":2,"offset":7,"dt":"2026-01-01T00:00:00Z"}}"#;
+        let read = meta.event(Bytes::from_static(text.as_bytes())).unwrap();
+        assert_eq!(
+            (read.partition, read.offset, read.published.is_some()),
+            (2, 7, true)
+        );
+        let error = Layout::ARTICLES.event(Bytes::from_static(b"{}")).unwrap_err();
+        assert!(error.contains("event.partition"), "{error}");
+    }
+}

@@ -276,21 +276,22 @@ fn start(
             topics.len()
         )));
     }
+    let chosen = |partition: i64| match &partitions {
+        None if strict => false,
+        // Beyond the original: without parts, positions are those of all parts.
+        None => (0..i64::from(count)).contains(&partition),
+        Some(some) => some.iter().any(|p| i64::from(*p) == partition),
+    };
+    let rest = params.since.map_or(Start::Latest, Start::Since);
+    // `since` without parts decides for every partition (§1.4).
+    let positions = if params.since.is_some() {
+        Vec::new()
+    } else {
+        params.positions(chosen).map_err(Refusal::unprocessable)?
+    };
+    // The id goes first: a browser that reconnects asks as it did at first, and adds it.
     let header = call.request.headers().get(LAST_EVENT_ID);
-    let Some(header) = header.filter(|_| !params.is_positioned()) else {
-        let chosen = |partition: i64| match &partitions {
-            None if strict => false,
-            // Beyond the original: without parts, positions are those of all parts.
-            None => (0..i64::from(count)).contains(&partition),
-            Some(some) => some.iter().any(|p| i64::from(*p) == partition),
-        };
-        let rest = params.since.map_or(Start::Latest, Start::Since);
-        // `since` without parts decides for every partition (§1.4).
-        let positions = if params.since.is_some() {
-            Vec::new()
-        } else {
-            params.positions(chosen).map_err(Refusal::unprocessable)?
-        };
+    let Some(header) = header.filter(|header| !header.is_empty()) else {
         let elements = topics.iter().flat_map(|topic| named(topic, &positions)).collect();
         return Ok((partitions, From::Each { elements, rest }));
     };
@@ -306,7 +307,6 @@ fn start(
         );
         return Err(Refusal::unprocessable(message));
     }
-    let rest = Start::Latest;
     Ok((partitions, From::Each { elements, rest }))
 }
 

@@ -102,11 +102,6 @@ async fn read_body(call: &mut Call, deadline: Duration) -> Result<Bytes, Refusal
 }
 
 impl Params {
-    /// Whether the request says itself where to start.
-    pub(super) fn is_positioned(&self) -> bool {
-        self.since.is_some() || !self.offsets.is_empty() || !self.since_per_partition.is_empty()
-    }
-
     fn bind_pairs(&mut self, text: &str) -> Result<(), String> {
         for pair in text.split('&').filter(|pair| !pair.is_empty()) {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));

@@ -269,13 +269,7 @@ fn start(
         ));
     }
     params.check_sizes(count).map_err(Refusal::unprocessable)?;
-    if topics.len() > 1 && !params.offsets.is_empty() {
-        return Err(Refusal::unprocessable(format!(
-            "{} has {} topics, each with offsets of its own: go on with the id of its SSE events (Last-Event-ID), or by since_per_partition",
-            stream.name,
-            topics.len()
-        )));
-    }
+    check_topics(stream, topics, params).map_err(Refusal::unprocessable)?;
     let chosen = |partition: i64| match &partitions {
         None if strict => false,
         // Beyond the original: without parts, positions are those of all parts.
@@ -292,7 +286,20 @@ fn start(
     // The id goes first: a browser that reconnects asks as it did at first, and adds it.
     let header = call.request.headers().get(LAST_EVENT_ID);
     let Some(header) = header.filter(|header| !header.is_empty()) else {
-        let elements = topics.iter().flat_map(|topic| named(topic, &positions)).collect();
+        let mut elements: Vec<Element> = topics.iter().flat_map(|topic| named(topic, &positions)).collect();
+        if params.since.is_none() {
+            let of_topics = params.topic_offsets.iter();
+            let read = of_topics.filter(|((_, partition), _)| chosen(*partition));
+            elements.extend(read.map(|((topic, partition), offset)| {
+                Element::Partition(PartitionElement {
+                    topic: topic.clone(),
+                    partition: *partition,
+                    offset: Some(*offset),
+                    timestamp: None,
+                    at: None,
+                })
+            }));
+        }
         return Ok((partitions, From::Each { elements, rest }));
     };
     let text = String::from_utf8_lossy(header.as_bytes());
@@ -308,6 +315,28 @@ fn start(
         return Err(Refusal::unprocessable(message));
     }
     Ok((partitions, From::Each { elements, rest }))
+}
+
+/// Offsets belong to a topic: of a stream with several they name it.
+fn check_topics(stream: &Stream, topics: &[TopicRequest], params: &Params) -> Result<(), String> {
+    let names: Vec<&str> = topics.iter().map(|topic| topic.spec.name.as_str()).collect();
+    if names.len() > 1 && !params.offsets.is_empty() {
+        return Err(format!(
+            "{} has the topics {}, each with offsets of its own: write them as {{\"{}/0\":5}}",
+            stream.name,
+            names.join(", "),
+            names[0]
+        ));
+    }
+    let mut named = params.topic_offsets.keys().map(|(topic, _)| topic);
+    match named.find(|topic| !names.contains(&topic.as_str())) {
+        Some(foreign) => Err(format!(
+            "offsets name {foreign}, which is no topic of {}; its topics are {}",
+            stream.name,
+            names.join(", ")
+        )),
+        None => Ok(()),
+    }
 }
 
 fn named(topic: &TopicRequest, positions: &[(u32, Position)]) -> Vec<Element> {

@@ -36,6 +36,9 @@ pub(super) struct Params {
     pub(super) filters: Vec<String>,
     pub(super) parts: Vec<i64>,
     pub(super) offsets: BTreeMap<i64, i64>,
+    /// By topic and partition, written `topic/partition`: beyond the original, for streams with several
+    /// topics.
+    pub(super) topic_offsets: BTreeMap<(String, i64), i64>,
     pub(super) since_per_partition: BTreeMap<i64, Timestamp>,
     strict: bool,
 }
@@ -127,7 +130,7 @@ impl Params {
                     .map_err(|_| format!("parts={value}: write one integer, and repeat the key for more"))?;
                 self.parts.push(part);
             }
-            "offsets" => self.offsets.extend(offsets(&value)?),
+            "offsets" => self.bind_offsets(&value)?,
             "since_per_partition" => {
                 let times = self.times(&value)?;
                 self.since_per_partition.extend(times);
@@ -173,7 +176,7 @@ impl Params {
                 "parts" => {
                     self.parts = serde_json::from_str(value).map_err(|_| typed("a list of integers"))?;
                 }
-                "offsets" => self.offsets.extend(offsets(value)?),
+                "offsets" => self.bind_offsets(value)?,
                 "since_per_partition" => {
                     let times = self.times(value)?;
                     self.since_per_partition.extend(times);
@@ -223,7 +226,7 @@ impl Params {
     pub(super) fn check_sizes(&self, partitions: u32) -> Result<(), String> {
         let partitions = partitions.max(POSITIONS_MIN);
         let lengths = [
-            ("offsets", self.offsets.len()),
+            ("offsets", self.offsets.len() + self.topic_offsets.len()),
             ("since_per_partition", self.since_per_partition.len()),
         ];
         match lengths.iter().find(|(_, length)| *length > partitions as usize) {
@@ -253,6 +256,27 @@ impl Params {
         Ok(positions)
     }
 
+    fn bind_offsets(&mut self, text: &str) -> Result<(), String> {
+        let all: BTreeMap<String, Option<i64>> = map("offsets", text, "offset")?;
+        for (key, offset) in all {
+            let offset = offset.unwrap_or(0);
+            let of_topic = || {
+                key.rsplit_once('/')
+                    .and_then(|(t, p)| Some((t.to_owned(), p.parse().ok()?)))
+            };
+            if let Ok(partition) = key.parse() {
+                self.offsets.insert(partition, offset);
+            } else if let Some(place) = of_topic() {
+                self.topic_offsets.insert(place, offset);
+            } else {
+                return Err(format!(
+                    "offsets must be a JSON object from partition to offset: {key:?} is no partition"
+                ));
+            }
+        }
+        Ok(())
+    }
+
     fn times(&self, text: &str) -> Result<BTreeMap<i64, Timestamp>, String> {
         let all: BTreeMap<i64, String> = map("since_per_partition", text, "time")?;
         let mut times = BTreeMap::new();
@@ -272,24 +296,16 @@ impl Params {
     }
 }
 
-fn map<V: serde::de::DeserializeOwned>(
-    name: &str,
-    text: &str,
-    values: &str,
-) -> Result<BTreeMap<i64, V>, String> {
+fn map<K, V>(name: &str, text: &str, values: &str) -> Result<BTreeMap<K, V>, String>
+where
+    K: Ord + serde::de::DeserializeOwned,
+    V: serde::de::DeserializeOwned,
+{
     if text == "null" {
         return Ok(BTreeMap::new());
     }
     serde_json::from_str(text)
         .map_err(|e| format!("{name} must be a JSON object from partition to {values}: {e}"))
-}
-
-fn offsets(text: &str) -> Result<BTreeMap<i64, i64>, String> {
-    let all: BTreeMap<i64, Option<i64>> = map("offsets", text, "offset")?;
-    Ok(all
-        .into_iter()
-        .map(|(p, offset)| (p, offset.unwrap_or(0)))
-        .collect())
 }
 
 /// RFC 3339; beyond the original a time without a zone is UTC, and a `+` that became a space on its

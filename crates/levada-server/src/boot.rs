@@ -16,6 +16,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::auth::Auth;
+use crate::canary::{self, Canaries};
 use crate::config::{AuthMode, Config, Durability, KeyHash, LogKind, places};
 use crate::delivery::{Delivery, Options as DeliveryOptions};
 use crate::feeds;
@@ -35,7 +36,7 @@ pub enum BootError {
     )]
     Exposed(SocketAddr),
     /// The address cannot be listened on.
-    #[error("cannot listen on {0}: {1}")]
+    #[error("cannot listen on {0}: {1}{remedy}", remedy = listen_remedy(.1))]
     Listen(SocketAddr, std::io::Error),
     /// Stream configuration cannot be read at all.
     #[error("stream configuration: {0}")]
@@ -58,6 +59,17 @@ pub enum BootError {
     /// Metrics cannot be set up.
     #[error("metrics: {0}")]
     Metrics(String),
+}
+
+fn listen_remedy(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        std::io::ErrorKind::AddrInUse => {
+            "; another program (perhaps another Levada) listens there: end it, or give another address with --listen"
+        }
+        std::io::ErrorKind::PermissionDenied => "; ports below 1024 are for root: give another with --listen",
+        std::io::ErrorKind::AddrNotAvailable => "; this machine does not have that address",
+        _ => "",
+    }
 }
 
 /// What a server is started with beyond its configuration.
@@ -234,6 +246,14 @@ pub async fn start(config: Config, options: StartOptions) -> Result<Running, Boo
         engine.stats_source(auth.as_ref()),
         feeds.clone(),
     );
+    let canaries = Canaries {
+        catalog: catalog.clone(),
+        schemas: schemas.clone(),
+        intake: intake.clone(),
+        service: config.intake.service.clone(),
+        prefixed: !config.intake.topic_prefix.is_empty(),
+        deadline: config.intake.deadline,
+    };
     let parts = AppParts {
         catalog_compat: sources::compat(&config),
         catalog: catalog.clone(),
@@ -249,6 +269,9 @@ pub async fn start(config: Config, options: StartOptions) -> Result<Running, Boo
     let app = Arc::new(App::new(parts, shutdown.clone()));
     if let Some(auth) = &auth {
         auth.spawn_maintenance(shutdown.clone());
+    }
+    if !config.canary.interval.is_zero() {
+        canary::spawn(canaries, config.canary.interval, shutdown.clone());
     }
     spawn_refresh(catalog, shutdown.clone());
     let serving = tokio::spawn(serve(app, listener));

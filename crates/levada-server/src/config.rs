@@ -38,6 +38,7 @@ pub struct Config {
     pub kafka: Kafka,
     pub streams: Streams,
     pub realtime: Realtime,
+    pub canary: Canary,
     pub auth: Auth,
     pub compat: Compat,
     pub feeds: toml::Table,
@@ -176,6 +177,15 @@ pub struct Streams {
 pub struct Realtime {
     pub events_per_second: u32,
     pub per_part: bool,
+}
+
+/// `[canary]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "every key is documented once, in the table of keys")]
+pub struct Canary {
+    #[serde(deserialize_with = "units::duration")]
+    pub interval: Duration,
 }
 
 /// `[auth]`

@@ -23,6 +23,7 @@ mod check;
 mod dedupe;
 mod enrich;
 mod error_event;
+mod recall;
 mod topics;
 
 use append::Plan;
@@ -76,6 +77,9 @@ pub struct RequestContext {
     /// Whether the client was answered before the events are stored, so that a faster and less
     /// certain way of storing may be taken.
     pub hasty: bool,
+    /// Topic that the events go to, one of their stream's; `None` for the one that their stream and the
+    /// intake's prefix name.
+    pub topic: Option<String>,
 }
 
 /// Whether someone may publish to the stream of this name.
@@ -136,7 +140,7 @@ pub struct Intake {
     log: Arc<dyn Log>,
     options: IntakeOptions,
     topics: Topics,
-    windows: Windows,
+    windows: Arc<Windows>,
     round_robin: AtomicU32,
 }
 
@@ -154,7 +158,7 @@ impl Intake {
             log,
             options,
             topics: Topics::default(),
-            windows: Windows::default(),
+            windows: Arc::default(),
             round_robin: AtomicU32::new(0),
         }
     }

@@ -4,6 +4,7 @@
 
 mod auth;
 pub mod boot;
+mod canary;
 pub mod config;
 pub mod delivery;
 pub mod feeds;

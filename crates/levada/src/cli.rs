@@ -34,6 +34,8 @@ pub(crate) enum Command {
     Streams(crate::streams::Args),
     /// Compare declared streams with the topics of a Kafka cluster, and create topics
     Topics(crate::topics::Args),
+    /// Post a canary event to every stream, to see that its pipe is open
+    Canary(crate::canary::Args),
     /// Make and change users, groups and API keys
     User(crate::user::Args),
     /// Check, inspect and export a data folder while no server runs on it
@@ -76,6 +78,11 @@ const SECRET_BYTES_MAX: u64 = 16 * 1024;
 impl Remote {
     /// The server.
     pub(crate) fn server(&self) -> Result<Server, Failure> {
+        self.server_at(&self.url)
+    }
+
+    /// The server at another address, with the same credentials.
+    pub(crate) fn server_at(&self, url: &str) -> Result<Server, Failure> {
         let from_file = self.token_file.as_deref().map(secret).transpose()?;
         let given = [&self.token, &self.api_key, &from_file, &self.username];
         if given.iter().filter(|given| given.is_some()).count() > 1 {
@@ -88,8 +95,8 @@ impl Remote {
             .as_ref()
             .or(self.api_key.as_ref())
             .or(from_file.as_ref());
-        let server = Server::new(&self.url, token.map(String::as_str))
-            .map_err(|error| Failure::usage(error.to_string()))?;
+        let server =
+            Server::new(url, token.map(String::as_str)).map_err(|error| Failure::usage(error.to_string()))?;
         let Some(username) = &self.username else {
             return Ok(server);
         };

@@ -63,7 +63,7 @@ pub(crate) async fn run(args: Args, stop: Stop) -> Result<Exit, Failure> {
         Some(_) => demo_login(&url),
         None => String::new(),
     };
-    println!("{}{login}", welcome(&url, backend, &data));
+    println!("{}{login}{}", welcome(&url, backend, &data), farewell());
     let edits = match args.rate {
         0.0 => None,
         rate => {
@@ -102,7 +102,7 @@ Log in as the demo user (or do without: only a wrong token is refused here):
 }
 
 fn welcome(url: &str, backend: &str, data: &str) -> String {
-    let program = std::env::args().next().unwrap_or_else(|| "levada".to_owned());
+    let program = program();
     let stream = generator::STREAM;
     let now = Timestamp::from_system(SystemTime::now());
     let place = if backend == "embedded" {
@@ -123,9 +123,21 @@ Read what has passed, only one wiki, only two fields:
 
 Publish an event of your own (201 means that it is stored):
 
-    curl -i -H 'content-type: application/json' {url}/v1/events -d '{{\"$schema\": \"/demo/edit/1.0.0\", \"meta\": {{\"stream\": \"{stream}\", \"domain\": \"en.demo.example\"}}, \"dt\": \"{now}\", \"wiki_id\": \"endemo\", \"page_id\": 1, \"page_title\": \"Hello\", \"rev_id\": 1, \"user\": {{\"user_text\": \"me\", \"is_bot\": false}}}}'
+    curl -i -H 'content-type: application/json' {url}/v1/events -d '{{\"$schema\": \"/demo/edit/1.0.0\", \"meta\": {{\"stream\": \"{stream}\", \"domain\": \"en.demo.example\"}}, \"dt\": \"{now}\", \"wiki_id\": \"endemo\", \"page_id\": 1, \"page_title\": \"Hello\", \"rev_id\": 1, \"user\": {{\"user_text\": \"me\", \"is_bot\": false}}}}'"
+    )
+}
+
+fn farewell() -> String {
+    let program = program();
+    format!(
+        "
 
 Next: declare your own streams in levada.toml and run {program} serve --config levada.toml; docs/guide/quickstart.md shows how.
 Ctrl-C ends the server; events stay."
     )
+}
+
+/// The program as it was called.
+fn program() -> String {
+    std::env::args().next().unwrap_or_else(|| "levada".to_owned())
 }

@@ -1,6 +1,7 @@
 //! Levada: an event platform in one binary. This file is the table of contents; each command is a
 //! file of its own.
 
+mod canary;
 mod cli;
 mod completions;
 mod config;
@@ -51,6 +52,7 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Tail(args) => client(|stop| tail::run(args, stop)),
         Command::Streams(args) => client(|_| streams::run(args)),
         Command::Topics(args) => client(|_| topics::run(args)),
+        Command::Canary(args) => client(|_| canary::run(args)),
         Command::User(args) => client(|_| user::run(args)),
         Command::Log(args) => log::run(&args),
         Command::Completions(args) => completions::run(&args),

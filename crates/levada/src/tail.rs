@@ -126,7 +126,10 @@ pub(crate) async fn run(args: Args, stop: Stop) -> Result<Exit, Failure> {
         // What was lost in the pipe is not saved as printed.
         return Ok(Exit::Ok);
     }
-    tail.output.flush().map_err(WriteError::into_failure)?;
+    match tail.output.flush() {
+        Err(WriteError::BrokenPipe) => return Ok(Exit::Ok),
+        flushed => flushed.map_err(WriteError::into_failure)?,
+    }
     keeper.save(tail.subscriber.position())?;
     if let End::Interrupted = end {
         keeper.hint(tail.subscriber.position());

@@ -332,6 +332,11 @@ pub const KEYS: &[Key] = &[
         "Where events per second are bounded: a connection that reads some of the ten parts gets as many tenths of them.",
     ),
     key(
+        "canary.interval",
+        "0",
+        "How often each stream with canary_events_enabled (of this intake.service, where that is set) gets a canary event, made from the example of its newest schema; the first at the start. 0 never. With intake.topic_prefix it goes to the topic that the intake writes to, else to each of the stream's topics.",
+    ),
+    key(
         "auth.mode",
         "\"off\"",
         "Whether the server asks who is there: \"off\" (there are no accounts), \"optional\" (who shows credentials has their rights and wrong ones are refused; who shows none is let in) or \"required\".",

@@ -260,6 +260,7 @@ fn context(headers: HeaderMap, peer: SocketAddr, received: Timestamp, deadline: 
         received,
         due: tokio::time::Instant::now() + deadline,
         may_write: None,
+        topic: None,
         hasty: false,
     }
 }

@@ -198,7 +198,7 @@ impl Intake {
                     snapshot,
                     &schema,
                     &stream_name,
-                    start..scratch.mark(),
+                    (request, start..scratch.mark()),
                     scratch,
                 )
                 .await;
@@ -223,7 +223,14 @@ impl Intake {
         scratch.out.extend_from_slice(changed.root().raw().as_bytes());
         let range = start..scratch.mark();
         let result = self
-            .accept(changed.root(), snapshot, &schema, &stream_name, range, scratch)
+            .accept(
+                changed.root(),
+                snapshot,
+                &schema,
+                &stream_name,
+                (request, range),
+                scratch,
+            )
             .await;
         scratch.recycled = changed.recycle();
         result
@@ -236,7 +243,7 @@ impl Intake {
         snapshot: &Snapshot,
         schema: &Arc<Schema>,
         stream_name: &str,
-        value: Range<usize>,
+        (request, value): (&RequestContext, Range<usize>),
         scratch: &mut Scratch,
     ) -> Result<Checked, Box<Refusal>> {
         let refuse = |code, message: String| Refusal::new(code, message, event.raw());
@@ -293,7 +300,7 @@ impl Intake {
             }
         };
         let topic = self
-            .topic(&stream, stream_name)
+            .topic(&stream, stream_name, request.topic.as_deref())
             .await
             .map_err(|(code, why)| refuse(code, why))?;
         let key_bytes = key.clone().map(|range| &scratch.out[range]);
@@ -320,7 +327,12 @@ impl Intake {
         }
         // Canaries repeat the id of their schema's example on purpose.
         let dedupe = match id {
-            Some(id) if stream.levada.dedupe_window.is_some() && !canary => Some((stream, id.into_owned())),
+            Some(id) if stream.levada.dedupe_window.is_some() && !canary => {
+                self.recall(&stream, &topic)
+                    .await
+                    .map_err(|(code, why)| refuse(code, why))?;
+                Some((stream, id.into_owned()))
+            }
             _ => None,
         };
         Ok(Checked {

@@ -2,7 +2,8 @@
 //! (`levada.dedupe_window` in the stream's settings).
 //!
 //! A producer that did not hear the answer sends again; within the window the second event is
-//! acknowledged without being stored twice. The window lives in memory: after a restart it is empty.
+//! acknowledged without being stored twice. The window lives in memory; after a restart it is filled from
+//! the log before it is used ([`recall`](super::recall)).
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -11,9 +12,12 @@ use std::time::{Duration, Instant};
 use levada_catalog::Stream;
 use levada_wire::{ErrorCode, Outcome};
 use parking_lot::Mutex;
+use tokio::sync::OnceCell;
+
+use super::recall::Recalled;
 
 /// Most ids that are remembered per stream; the oldest are forgotten first.
-const IDS_MAX: usize = 1_000_000;
+pub(super) const IDS_MAX: usize = 1_000_000;
 
 /// An event with this id is stored already.
 #[derive(Debug, PartialEq, Eq)]
@@ -44,9 +48,33 @@ struct Window {
 #[derive(Debug, Default)]
 pub(super) struct Windows {
     streams: Mutex<HashMap<String, Window>>,
+    /// Whether a stream's window was filled from the log; absent before its first use.
+    filled: Mutex<HashMap<String, Arc<OnceCell<()>>>>,
 }
 
 impl Windows {
+    /// Where the first use of a stream's window is settled; `None` when that was done.
+    pub(super) fn first_use(&self, stream: &str) -> Option<Arc<OnceCell<()>>> {
+        let mut filled = self.filled.lock();
+        let cell = match filled.get(stream) {
+            Some(cell) => cell,
+            None => filled.entry(stream.to_owned()).or_default(),
+        };
+        (!cell.initialized()).then(|| cell.clone())
+    }
+
+    /// Puts ids of stored events, in any order, into the window of a stream that was not used yet.
+    pub(super) fn fill(&self, stream: &str, mut found: Vec<Recalled>) {
+        found.sort_by_key(|(entered, _)| *entered);
+        let mut streams = self.streams.lock();
+        let window = streams.entry(stream.to_owned()).or_default();
+        for (entered, id) in found {
+            let stored = true;
+            window.ids.insert(id.clone(), Place { entered, stored });
+            window.order.push_back((entered, id));
+        }
+    }
+
     /// Puts an id into the window of its stream, unless an event with it is stored.
     pub(super) fn enter(&self, stream: &Stream, id: &str) -> Result<Entered, Repeated> {
         let span = stream.levada.dedupe_window.unwrap_or_default();

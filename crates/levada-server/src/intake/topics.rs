@@ -73,16 +73,26 @@ pub(crate) fn retention_of(stream: &Stream, default: Retention) -> Retention {
 }
 
 impl Intake {
-    /// The topic of a stream; makes sure that it exists.
-    pub(super) async fn topic(&self, stream: &Stream, name: &str) -> Result<Arc<Topic>, (ErrorCode, String)> {
+    /// The topic of a stream, or the named one in place of it; makes sure that it exists.
+    pub(super) async fn topic(
+        &self,
+        stream: &Stream,
+        name: &str,
+        named: Option<&str>,
+    ) -> Result<Arc<Topic>, (ErrorCode, String)> {
         let retention = retention_of(stream, self.options.retention);
+        // What is named is named seldom; it is asked for each time and not remembered.
         if let Some(known) = self.topics.known.read().get(name)
+            && named.is_none()
             && known.retention == retention
             && known.topics == stream.topics
         {
             return Ok(known.topic.clone());
         }
-        let text = topic_of(name, &self.options.topic_prefix, &stream.topics);
+        let text = match named {
+            Some(named) => named.to_owned(),
+            None => topic_of(name, &self.options.topic_prefix, &stream.topics),
+        };
         let topic = TopicName::new(&text).map_err(|e| {
             (
                 ErrorCode::StreamUnknown,
@@ -106,7 +116,7 @@ impl Intake {
             .collect();
         let topic = Arc::new(Topic { partitions });
         let mut known = self.topics.known.write();
-        if known.len() < TOPICS_MAX {
+        if named.is_none() && known.len() < TOPICS_MAX {
             known.insert(
                 name.to_owned(),
                 Known {

@@ -7,13 +7,19 @@ mod articles;
 #[cfg(test)]
 mod browser;
 #[cfg(test)]
+mod canary;
+#[cfg(test)]
 mod cli;
 #[cfg(test)]
 mod client;
 #[cfg(test)]
+mod conformance;
+#[cfg(test)]
 mod curl;
 #[cfg(test)]
 mod deadline;
+#[cfg(test)]
+mod dedupe;
 #[cfg(test)]
 mod dev;
 #[cfg(test)]
@@ -37,6 +43,8 @@ mod log;
 #[cfg(test)]
 #[path = "../../../levada-accounts/tests/it/postgres.rs"]
 mod postgres;
+#[cfg(test)]
+mod quickstart;
 #[cfg(test)]
 mod real_data;
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 macro_rules! stats {
     ($( $(#[$doc:meta])* $name:ident: $kind:ident, )*) => {
-        /// Counters and gauges of delivery. Names and meanings are part of `docs/reference/metrics`.
+        /// Counters and gauges of delivery. Names and meanings are part of `docs/reference/metrics.md`.
         #[derive(Debug, Default)]
         pub struct DeliveryStats {
             $( $(#[$doc])* pub $name: $kind, )*

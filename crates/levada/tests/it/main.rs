@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod accounts;
 #[cfg(test)]
+mod arrival;
+#[cfg(test)]
 mod articles;
 #[cfg(test)]
 mod browser;

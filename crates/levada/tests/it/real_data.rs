@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::client;
-use crate::server::{Site, shared};
+use crate::server::{Site, eventually, shared};
 
 /// Recorded files; the hand-made samples are left out.
 const FILES: [&str; 4] = [
@@ -65,6 +65,47 @@ fn recorded_events_are_accepted_and_come_back_with_their_text() {
 }
 
 /// The text without the topic, partition and offset that its `meta` ends with.
+/// Canary events of production's streams, made by the server itself from the real schemas: all are taken
+/// whose schema is there.
+#[test]
+fn canaries_of_the_real_streams_are_accepted() {
+    let Some(shared) = shared() else {
+        println!("skipped 1 case: no reference data");
+        return;
+    };
+    let at = shared.display();
+    let site = Site::new(&format!(
+        "[catalog]\nstream_config = [\"{at}/streamconfig/production.json\"]\nwiki = \"metawiki\"\n\
+         schema_base_uris = [\"{at}/schemas/primary/jsonschema/\", \"{at}/schemas/secondary/jsonschema/\"]\n\
+         [intake]\ntopic_prefix = \"eqiad.\"\n[log]\ndurability = \"os\"\n[canary]\ninterval = \"1h\"\n"
+    ));
+    let server = site.start();
+    // The streams of production, by the answer of the API: as many wish for canaries.
+    let url = "/w/api.php?action=streamconfigs&constraints=canary_events_enabled=1";
+    let answer: serde_json::Value = serde_json::from_str(&client::get(server.address, url).text()).unwrap();
+    let wishing = answer["streams"].as_object().unwrap().keys();
+    let wishing = wishing.filter(|name| !name.starts_with('/')).count() as u64;
+    eventually("each has its turn", || {
+        server.metric("levada_canary_events_total") == wishing
+    });
+    let log = server.log();
+    let failed: Vec<_> = log
+        .lines()
+        .filter(|line| line.contains("a canary event was not accepted"))
+        .collect();
+    println!(
+        "{} of {wishing} streams have a canary event",
+        wishing - failed.len() as u64
+    );
+    assert!(failed.len() * 4 < wishing as usize, "{failed:?}");
+    for line in failed {
+        assert!(
+            line.contains("not found in"),
+            "only a schema that is newer than the copy is missing: {line}"
+        );
+    }
+}
+
 fn without_place(text: &str) -> String {
     let meta = text.find("\"meta\":").unwrap();
     let end = meta + text[meta..].find('}').unwrap();

@@ -9,6 +9,34 @@ use crate::web::Web;
 
 const SCHEMA: &str = "{title: test, type: object, properties: {$schema: {type: string}, meta: {type: object, properties: {stream: {type: string}}}, n: {type: integer}}}";
 
+#[test]
+fn a_schema_is_read_again_and_the_old_one_serves_while_there_is_no_answer() {
+    let web = Web::start(200, SCHEMA);
+    let site = Site::new(&format!(
+        "[catalog]\nstream_config = [\"@/streams.yaml\"]\nschema_base_uris = [\"{}/\"]\nschema_ttl = \"1ms\"\nschema_negative_ttl = \"1ms\"\n",
+        web.url
+    ));
+    site.file("streams.yaml", "streams:\n  a: {schema_title: test}\n");
+    let server = site.start();
+    assert_eq!(post(&server, "a", 1), 201);
+    web.says(500, "trouble");
+    let asked = web.asked();
+    eventually("it is asked again", || {
+        assert_eq!(post(&server, "a", 2), 201, "the schema from before serves");
+        web.asked() > asked + 1
+    });
+    web.says(
+        200,
+        &SCHEMA.replace("n: {type: integer}", "n: {type: integer, maximum: 2}"),
+    );
+    eventually("the new schema takes force", || post(&server, "a", 3) == 400);
+    assert_eq!(post(&server, "a", 2), 201);
+    web.says(404, "gone");
+    eventually("a schema that was removed is no longer there", || {
+        post(&server, "a", 2) == 400
+    });
+}
+
 fn post(server: &Server, stream: &str, n: u32) -> u16 {
     let event = json!({"$schema": "/test/1.0.0", "meta": {"stream": stream}, "n": n});
     client::post(server.address, &event.to_string()).status

@@ -15,6 +15,7 @@ use http::{Request, Version};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use tokio::runtime::Handle;
 
 /// Most bytes that are thrown away: several times the largest body that is taken by default, so that
 /// clients which overdo it a little hear so.
@@ -73,8 +74,11 @@ impl Body for RequestBody {
 
 impl Drop for RequestBody {
     fn drop(&mut self) {
-        if let Some(incoming) = self.incoming.take().filter(|_| self.linger) {
-            tokio::spawn(throw_away(incoming));
+        // At the end of a runtime there is nobody left to read on.
+        if let Some(incoming) = self.incoming.take().filter(|_| self.linger)
+            && let Ok(runtime) = Handle::try_current()
+        {
+            runtime.spawn(throw_away(incoming));
         }
     }
 }

@@ -17,6 +17,5 @@ mod public;
 mod random;
 mod recorded;
 mod schema;
-mod speed;
 mod statics;
 mod syndication;

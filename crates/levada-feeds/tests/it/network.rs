@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 type Seen = Arc<Mutex<Vec<(String, http::HeaderMap)>>>;
@@ -133,6 +134,49 @@ async fn headers_status_and_bounds() {
         client.fetch(broken).await,
         Err(FetchError::Unsendable(_))
     ));
+}
+
+/// Answers every connection with these bytes and closes it.
+async fn serve_bytes(bytes: &'static [u8]) -> (SocketAddr, tokio::task::JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let server = tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut head = [0; 4_096];
+            // Whether the client still listens is its business.
+            let _ = stream.read(&mut head).await;
+            let _ = stream.write_all(bytes).await;
+        }
+    });
+    (address, server)
+}
+
+#[tokio::test]
+async fn a_body_that_ends_early_is_no_body() {
+    let client = Pooled::new(&FeedsConfig::default()).expect("a client");
+    let whole = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nwhole";
+    let (address, server) = serve_bytes(whole).await;
+    let answer = client.fetch(request(address, "/")).await.expect("an answer");
+    assert_eq!(&answer.body[..], b"whole");
+    server.abort();
+    let halves: [&[u8]; 6] = [
+        b"",
+        b"HTTP/1.1 200",
+        b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nwho",
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nwhole\r\n",
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nffffffffffffffffff\r\nw",
+        b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 4\r\n\r\nwhol",
+    ];
+    for half in halves {
+        let (address, server) = serve_bytes(half).await;
+        let answer = client.fetch(request(address, "/")).await;
+        assert!(
+            matches!(answer, Err(FetchError::Network(_))),
+            "{:?}: {answer:?}",
+            String::from_utf8_lossy(half)
+        );
+        server.abort();
+    }
 }
 
 #[tokio::test]

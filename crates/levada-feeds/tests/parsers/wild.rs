@@ -246,6 +246,27 @@ fn deep_pages_end() {
     }
 }
 
+/// Deep pages on a stack as small as those of the threads that the service parses on.
+#[test]
+fn the_deepest_page_ends() {
+    let thread = std::thread::Builder::new().stack_size(2 << 20);
+    let read = || {
+        let rules = rules();
+        let site = Siteinfo::default();
+        for (open, times) in [("<div>", 6_000), ("<ul><li>", 3_000), ("<svg><g>", 3_000)] {
+            let html = format!(
+                "<body><section><ul><li>{}1900 - x <a rel=\"mw:WikiLink\" href=\"./A\">a</a>",
+                open.repeat(times)
+            );
+            let entry = rules.did_you_know("en.wikipedia.org").expect("en");
+            did_you_know::parse(&html, entry, "en.wikipedia.org", Compat::FIXED);
+            featured::parse(&html, &site);
+            picture::parse_descriptions(&html);
+        }
+    };
+    thread.spawn(read).expect("a thread").join().expect("no panic");
+}
+
 /// Every real page with the rules of every language.
 #[test]
 fn real_pages_are_read_with_foreign_rules() {

@@ -19,6 +19,9 @@ use writer::Writer;
 const ENTRIES: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("entries");
 /// Writes waiting for the thread. A cold `onthisday/all` writes about 500.
 const QUEUE: usize = 8_192;
+/// Looks into the file at the same time. Each takes a thread, and a thread that has worked keeps memory: a day's list
+/// looks for two hundred summaries at once.
+const LOOKS: usize = 8;
 /// Memory that redb may use for its own page cache.
 const PAGE_CACHE: usize = 16 << 20;
 
@@ -54,6 +57,7 @@ pub(crate) struct Disk {
     waiting: Arc<Waiting>,
     writer: Mutex<Option<JoinHandle<()>>>,
     dropped: Arc<AtomicU64>,
+    looks: tokio::sync::Semaphore,
 }
 
 impl Disk {
@@ -95,7 +99,18 @@ impl Disk {
             waiting,
             writer: Mutex::new(Some(thread)),
             dropped: Arc::default(),
+            looks: tokio::sync::Semaphore::new(LOOKS),
         })
+    }
+
+    /// Runs `look` on a thread that may block, a few at a time. `None` when it ends by a panic.
+    pub(crate) async fn look<T: Send + 'static>(
+        self: &Arc<Self>,
+        look: impl FnOnce(&Disk) -> T + Send + 'static,
+    ) -> Option<T> {
+        let _turn = self.looks.acquire().await.ok()?;
+        let disk = Arc::clone(self);
+        tokio::task::spawn_blocking(move || look(&disk)).await.ok()
     }
 
     /// Reads one entry. Blocks on the file; call it off the runtime's threads.

@@ -246,9 +246,8 @@ impl<T: Keep> Shelf<T> {
     }
 
     async fn look_on_disk(&self, key: &str) -> Option<Arc<Shelved<T>>> {
-        let disk = Arc::clone(self.disk.as_ref()?);
         let (name, wanted) = (self.name, key.to_owned());
-        let read = tokio::task::spawn_blocking(move || {
+        let read = self.disk.as_ref()?.look(move |disk| {
             let record: Record<Head> = Record::decode(&disk.get(name, &wanted)?)?;
             let value = match record.head.missing {
                 Some(fault) => Err(fault),
@@ -260,7 +259,7 @@ impl<T: Keep> Shelf<T> {
                 expired: false,
             }))
         });
-        let held = read.await.ok().flatten()?;
+        let held = read.await.flatten()?;
         self.metrics.cache(self.kept, "disk");
         self.memory.insert(key.to_owned(), Arc::clone(&held));
         Some(held)

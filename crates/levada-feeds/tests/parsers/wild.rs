@@ -253,7 +253,7 @@ fn the_deepest_page_ends() {
     let read = || {
         let rules = rules();
         let site = Siteinfo::default();
-        for (open, times) in [("<div>", 6_000), ("<ul><li>", 3_000), ("<svg><g>", 3_000)] {
+        for (open, times) in [("<div>", 3_000), ("<ul><li>", 1_500), ("<svg><g>", 1_500)] {
             let html = format!(
                 "<body><section><ul><li>{}1900 - x <a rel=\"mw:WikiLink\" href=\"./A\">a</a>",
                 open.repeat(times)

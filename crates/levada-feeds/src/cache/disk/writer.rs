@@ -9,8 +9,8 @@ use std::time::Duration;
 
 /// Writes per transaction.
 const BATCH: usize = 512;
-/// Transactions between two sweeps for size.
-const SWEEP_EVERY: u32 = 64;
+/// Between two sweeps for size is written at most this part of the bound.
+const SWEEP_PART: u64 = 8;
 
 /// Writes what is queued.
 pub(super) struct Writer {
@@ -21,7 +21,8 @@ pub(super) struct Writer {
 
 impl Writer {
     pub(super) fn run(&self, tasks: &Receiver<Task>) {
-        let mut until_sweep = 1;
+        // What an earlier process left may be too much already.
+        let mut written = self.most_bytes;
         while let Ok(first) = tasks.recv() {
             let mut batch = vec![first];
             // A moment for others to join the transaction; the cache is not in a hurry.
@@ -34,10 +35,14 @@ impl Writer {
             if let Err(error) = self.commit(&batch) {
                 tracing::warn!(%error, entries = batch.len(), "cache entries not written");
             }
+            let sizes = batch.iter().map(|task| match task {
+                Task::Put(name, bytes) => name.len() + bytes.len(),
+                Task::Remove(_) | Task::Flush(_) => 0,
+            });
+            written += sizes.sum::<usize>() as u64;
             self.settle(batch);
-            until_sweep -= 1;
-            if until_sweep == 0 {
-                until_sweep = SWEEP_EVERY;
+            if written >= self.most_bytes / SWEEP_PART {
+                written = 0;
                 if let Err(error) = self.sweep() {
                     tracing::warn!(%error, "cache not swept");
                 }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use levada_event::Timestamp;
+
 use super::Accounts;
 use super::authenticate::wrong;
 use crate::error::AuthError;
@@ -15,6 +17,8 @@ pub struct Watch {
     accounts: Accounts,
     principal: Arc<Principal>,
     generation: Option<u64>,
+    /// When the session or the key ends by itself, as last read.
+    ends: Option<Timestamp>,
 }
 
 impl Accounts {
@@ -24,6 +28,7 @@ impl Accounts {
             accounts: self.clone(),
             principal,
             generation: None,
+            ends: None,
         }
     }
 }
@@ -39,7 +44,9 @@ impl Watch {
     /// ask again at the next heartbeat.
     pub async fn check(&mut self) -> Result<&Arc<Principal>, AuthError> {
         let generation = self.accounts.generation().await?;
-        if self.generation != Some(generation) {
+        // An end by itself changes nothing in the store.
+        let over = self.ends.is_some_and(|end| end <= self.accounts.now());
+        if over || self.generation != Some(generation) {
             let now = self.look(generation).await?;
             if now != *self.principal {
                 self.principal = Arc::new(now);
@@ -49,8 +56,9 @@ impl Watch {
         Ok(&self.principal)
     }
 
-    async fn look(&self, generation: u64) -> Result<Principal, AuthError> {
-        let records = &self.accounts.inner.records;
+    async fn look(&mut self, generation: u64) -> Result<Principal, AuthError> {
+        let inner = self.accounts.inner.clone();
+        let records = &inner.records;
         let snapshot = self.accounts.snapshot(generation).await?;
         let now = self.accounts.now();
         let mut principal = Principal::clone(&self.principal);
@@ -61,6 +69,7 @@ impl Watch {
                 let session = session
                     .filter(|session| session.expires_at > now)
                     .ok_or_else(|| wrong("Access Token has been revoked"))?;
+                self.ends = Some(session.expires_at);
                 let user = self
                     .accounts
                     .standing_user(&session.user, &session.sub, Some(session.epoch))
@@ -74,6 +83,7 @@ impl Watch {
                 if key.expires_at.is_some_and(|end| end <= now) {
                     return Err(wrong("API key is expired"));
                 }
+                self.ends = key.expires_at;
                 if let Some(name) = &key.user {
                     let sub = key.sub.as_deref().unwrap_or_default();
                     principal.groups = self.accounts.standing_user(name, sub, None).await?.groups;

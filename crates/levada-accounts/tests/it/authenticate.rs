@@ -282,8 +282,14 @@ async fn api_keys_are_bounded_by_scopes_time_and_user() {
         (info.id.as_str(), info.last_used_at),
         (id.as_str(), Some(fixture.clock.now()))
     );
+    // A key ends by itself, also for a stream that is open and although nothing else changes.
+    let mut stream = fixture
+        .accounts
+        .watch(fixture.bearer(key.expose()).await.unwrap());
+    assert!(stream.check().await.is_ok());
     fixture.clock.advance(Duration::from_secs(60));
     assert_eq!(wrong(fixture.bearer(key.expose()).await), "API key is expired");
+    assert!(stream.check().await.is_err());
 
     fixture.user("ann", &["group_1"]).await;
     let of_ann = NewApiKey {

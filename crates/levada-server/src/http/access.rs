@@ -70,12 +70,21 @@ impl Route {
 impl Call {
     /// The address that counts as the sender's: what a trusted proxy says, or the peer's.
     pub(super) fn sender(&self, app: &App) -> IpAddr {
+        self.vouched(app).unwrap_or_else(|| self.peer.ip())
+    }
+
+    /// The sender's address, if it is known for sure. Behind a proxy the peer is the proxy, whose address
+    /// gives nobody a right; and a header that came twice was written by someone else as well.
+    fn vouched(&self, app: &App) -> Option<IpAddr> {
         let header = app.config.http.client_ip_header.as_str();
-        let named = (!header.is_empty())
-            .then(|| self.request.headers().get(header))
-            .flatten()
-            .and_then(|value| value.to_str().ok()?.trim().parse().ok());
-        named.unwrap_or_else(|| self.peer.ip())
+        if header.is_empty() {
+            return Some(self.peer.ip());
+        }
+        let mut lines = self.request.headers().get_all(header).iter();
+        match (lines.next(), lines.next()) {
+            (Some(only), None) => only.to_str().ok()?.trim().parse().ok(),
+            _ => None,
+        }
     }
 
     /// Whether the sender may publish to a stream; `None` where nobody is asked.
@@ -88,11 +97,11 @@ impl Call {
 }
 
 /// What the headers of a request and its sender's address show.
-pub(super) fn credentials(headers: &HeaderMap, peer: IpAddr) -> Credentials<'_> {
+pub(super) fn credentials(headers: &HeaderMap, peer: Option<IpAddr>) -> Credentials<'_> {
     Credentials {
         authorization: headers.get(AUTHORIZATION).map(HeaderValue::as_bytes),
         api_key: headers.get(API_KEY).map(HeaderValue::as_bytes),
-        peer: Some(peer),
+        peer,
     }
 }
 
@@ -103,7 +112,7 @@ impl App {
         if route.is_open() {
             return Ok(());
         }
-        let sender = call.sender(self);
+        let sender = call.vouched(self);
         let shown = credentials(call.request.headers(), sender);
         match auth.accounts.authenticate(&shown).await {
             Ok(principal) => call.principal = Some(principal),

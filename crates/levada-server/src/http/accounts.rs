@@ -50,7 +50,7 @@ pub(super) async fn answer(app: &App, call: Call) -> Response<Body> {
             .headers
             .get(CONTENT_TYPE)
             .and_then(|value| value.to_str().ok()),
-        credentials: credentials(&parts.headers, sender),
+        credentials: credentials(&parts.headers, Some(sender)),
         body: &body,
     };
     let answer = auth.accounts.handle(&request).await;

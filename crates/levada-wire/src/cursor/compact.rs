@@ -14,6 +14,7 @@
 
 use super::{CURSOR_BYTES_MAX, CursorError, ELEMENTS_MAX, Element, Exact, PartitionElement};
 use levada_event::Timestamp;
+use levada_event::limits::NAME_BYTES_MAX;
 
 /// What compact cursors begin with; no other cursor does.
 const MARK: &str = "c1:";
@@ -237,6 +238,10 @@ pub(super) fn parse(text: &str) -> Result<Vec<Element>, CursorError> {
         let (Some(runs), Some(places)) = (fields.next(), fields.next()) else {
             return Err(broken("it ends early"));
         };
+        // Every element carries the name.
+        if topic.is_empty() || topic.len() > NAME_BYTES_MAX {
+            return Err(broken("it names a topic that cannot be"));
+        }
         let wrong = || broken("its numbers do not fit");
         let mut places = Numbers(places.bytes());
         let mut runs = Numbers(runs.bytes());
@@ -387,6 +392,11 @@ mod tests {
                 matches!(parse_any(text), Err(CursorError::NotJson { .. })),
                 "{text}"
             );
+        }
+        // A name is kept with every place: one that cannot be is refused before the first.
+        let named = format!("c1:00ab12ef:0:0:{}:AB:AA", "a".repeat(NAME_BYTES_MAX + 1));
+        for text in ["c1:00ab12ef:0:0::AB:AA", &named] {
+            assert!(matches!(parse_any(text), Err(CursorError::NotJson { .. })));
         }
         // A run that claims more partitions than there are places ends at once.
         let long = format!("c1:00ab12ef:0:0:a:A{}:{}", "ggggA", "AA".repeat(100_000));

@@ -378,6 +378,30 @@ fn the_allow_list_stands_for_a_token() {
 }
 
 #[test]
+fn behind_a_proxy_only_its_word_stands_for_a_token() {
+    let site = site(
+        "mode = \"required\"\nip_allow_list = [{ ip_range = { start = \"127.0.0.1\", end = \"127.0.0.1\" }, user = { username = \"lan\", groups = [\"publishers\"] } }]\n[http]\nclient_ip_header = \"x-real-ip\"",
+    );
+    let server = site.start();
+    let as_said = |said: &[&str]| {
+        let lines = said.iter().map(|ip| ("x-real-ip", *ip));
+        let headers: Vec<_> = lines.chain([("content-type", "application/json")]).collect();
+        ask(server.address, "POST", "/v1/events", &headers, &event("a")).status
+    };
+    assert_eq!(as_said(&["127.0.0.1"]), 201);
+    assert_eq!(as_said(&["192.0.2.7"]), 401);
+    // The peer is the proxy: its own address gives nobody a right.
+    for garbled in [
+        &[] as &[&str],
+        &["127.0.0.1", "192.0.2.7"],
+        &["127.0.0.1, 192.0.2.7"],
+        &["x"],
+    ] {
+        assert_eq!(as_said(garbled), 401, "{garbled:?}");
+    }
+}
+
+#[test]
 fn a_server_for_strangers_must_ask_who_they_are() {
     let start = |set: &str| {
         let site = site(set);

@@ -153,6 +153,7 @@ impl RealtimeSubscriber {
                 failures: 0,
                 ever: false,
                 layout: Layout::ARTICLES,
+                looked: false,
                 starts: Vec::new(),
             };
             running.spawn(connection.follow(send.clone()));

@@ -11,7 +11,7 @@ use tokio::sync::mpsc::Sender;
 use super::layout::{Layout, Positions};
 use super::{RealtimeEvent, RealtimeNotice, RealtimePosition, RealtimeQuery};
 use crate::server::{chain, read_body};
-use crate::subscriber::connect::{Connected, Refusal, exchange};
+use crate::subscriber::connect::{Connected, Refusal, exchange, refusal};
 use crate::{Backoff, Server, SubscribeError};
 
 /// Longest wait for the head of the answer.
@@ -45,6 +45,8 @@ pub(super) struct Connection {
     pub(super) failures: u32,
     pub(super) ever: bool,
     pub(super) layout: Layout,
+    /// Whether the layout is what the server says.
+    pub(super) looked: bool,
     /// Where partitions begin that no event has come from.
     pub(super) starts: Vec<(u32, u64)>,
 }
@@ -90,32 +92,43 @@ impl Connection {
         }
     }
 
-    /// Asks how the stream is laid out, and where the partitions of these parts are to be read from when
-    /// they are read from now on: so quiet ones keep their place too. A server that does not tell has a
-    /// stream like articles.
+    /// Asks how the stream is laid out, and from which offsets the partitions of these parts are to be read:
+    /// so quiet ones keep their place too. A server that does not tell (404) has streams like the original's
+    /// articles. Asked again until the stream has partitions.
+    ///
+    /// # Errors
+    /// Without an answer nothing is read: in a wrong layout events would be missed.
     async fn look(&mut self, authorization: Option<&HeaderValue>) -> Result<(), Refusal> {
-        let Some(positions) = self.positions(authorization).await else {
+        let Some(positions) = self.positions(authorization).await? else {
+            self.looked = true;
             return Ok(());
         };
         let layout = positions.layout();
         let layout = layout.map_err(|why| Refusal::Final(SubscribeError::Unexpected(why)))?;
-        let Some(layout) = layout else { return Ok(()) };
         self.layout = layout;
-        if self.position.start().is_none() {
-            let mine = positions
-                .partitions
-                .iter()
-                .filter(|row| self.parts.contains(&layout.part(row.partition)));
-            self.starts = mine.filter_map(|row| Some((row.partition, row.next?))).collect();
-            for (partition, next) in &self.starts {
-                self.position.begin_at(*partition, *next);
-            }
+        self.looked = !positions.partitions.is_empty();
+        let since = self.position.start();
+        let mine = positions
+            .partitions
+            .iter()
+            .filter(|row| self.parts.contains(&layout.part(row.partition)));
+        self.starts = mine
+            .filter_map(|row| Some((row.partition, row.start(since, layout.place)?)))
+            .collect();
+        for (partition, next) in &self.starts {
+            self.position.begin_at(*partition, *next);
         }
         Ok(())
     }
 
-    async fn positions(&self, authorization: Option<&HeaderValue>) -> Option<Positions> {
+    /// The answer of `…/positions`; `None` where there is no such route.
+    async fn positions(&self, authorization: Option<&HeaderValue>) -> Result<Option<Positions>, Refusal> {
         let path = format!("{}/positions", self.query.path());
+        let untold = |why: &str| format!("{path} does not tell the partitions: {why}");
+        let later = |why: &str| Refusal::Later {
+            reason: untold(why),
+            asked: None,
+        };
         let mut request = self
             .server
             .http()
@@ -124,15 +137,43 @@ impl Connection {
         if let Some(value) = authorization {
             request = request.header(AUTHORIZATION, value);
         }
-        let sent = request.send().await.ok();
-        let mut response = sent.filter(|answer| answer.status() == 200)?;
-        let text = read_body(&mut response, POSITIONS_BYTES_MAX).await.ok()?;
-        serde_json::from_slice(&text).ok()
+        let mut response = request.send().await.map_err(|error| later(&chain(&error)))?;
+        match response.status().as_u16() {
+            200 => {}
+            404 => return Ok(None),
+            status => {
+                return Err(match refusal(status, &mut response).await {
+                    Refusal::Later { reason, asked } => Refusal::Later {
+                        reason: untold(&reason),
+                        asked,
+                    },
+                    last => last,
+                });
+            }
+        }
+        let text = read_body(&mut response, POSITIONS_BYTES_MAX).await;
+        let text = text.map_err(|error| later(&chain(&error)))?;
+        serde_json::from_slice(&text)
+            .map(Some)
+            .map_err(|error| later(&error.to_string()))
     }
 
+    /// Opens the stream; a token that is refused is forgotten.
     async fn connect(&mut self) -> Result<Connected, Refusal> {
         let authorization = self.server.authorization().await.map_err(Refusal::from)?;
-        if !self.ever && !self.query.is_articles() {
+        match self.open(authorization).await {
+            Err(Refusal::Final(SubscribeError::Refused {
+                status: 401, message, ..
+            })) if self.server.forget_token().await => Err(Refusal::Later {
+                reason: format!("401: {message}; logging in again"),
+                asked: None,
+            }),
+            answer => answer,
+        }
+    }
+
+    async fn open(&mut self, authorization: Option<HeaderValue>) -> Result<Connected, Refusal> {
+        if !self.looked {
             self.look(authorization.as_ref()).await?;
         }
         let mut request = self
@@ -150,15 +191,7 @@ impl Connection {
         if let Some(value) = authorization {
             request = request.header(AUTHORIZATION, value);
         }
-        match exchange(request, paths::TYPE_NDJSON, ANSWER_TIMEOUT).await {
-            Err(Refusal::Final(SubscribeError::Refused {
-                status: 401, message, ..
-            })) if self.server.forget_token().await => Err(Refusal::Later {
-                reason: format!("401: {message}; logging in again"),
-                asked: None,
-            }),
-            answer => answer,
-        }
+        exchange(request, paths::TYPE_NDJSON, ANSWER_TIMEOUT).await
     }
 
     /// Reads to the end of the connection; answers with why it ended, or with an error that no other

@@ -1,5 +1,5 @@
-//! How a stream is laid out: its partitions, and where its events say from which one they are. Known for
-//! articles; of other streams the server tells (`…/positions`).
+//! How a stream is laid out: its partitions, and where its events say from which one they are. The server
+//! tells (`…/positions`); one that has no such route has streams like the original's articles.
 
 use bytes::Bytes;
 use levada_event::Timestamp;
@@ -8,8 +8,11 @@ use serde::Deserialize;
 use super::RealtimeEvent;
 use super::query::PARTS;
 
-/// Partitions of the articles stream, and of one of which a server does not tell.
+/// Partitions of the original's articles stream, and of one of which a server does not tell.
 pub(super) const PARTITIONS: u32 = 50;
+
+/// How far the clocks of the servers that stamp one partition may be apart, in milliseconds.
+const CLOCKS_APART: i64 = 60_000;
 
 /// The object of an event that has its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +29,7 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    /// That of articles.
+    /// That of the original's articles.
     pub(super) const ARTICLES: Self = Self {
         partitions: PARTITIONS,
         place: PlaceIn::Event,
@@ -95,17 +98,40 @@ pub(super) struct Row {
     topic: String,
     pub(super) partition: u32,
     /// The offset that the next event gets.
-    pub(super) next: Option<u64>,
+    next: Option<u64>,
+    /// The time of the last event that is kept; absent where none is.
+    latest_dt: Option<String>,
+}
+
+impl Row {
+    /// The offset from which reading from `since` on (or from now on) starts, where it is known: behind the
+    /// last event if that is older. Where times are the producers' own (`meta.dt`), which come in any order,
+    /// only a partition that never had an event is known; and where all events have expired, the server must
+    /// be asked by time, so that it can tell.
+    pub(super) fn start(&self, since: Option<Timestamp>, place: PlaceIn) -> Option<u64> {
+        let next = self.next?;
+        let Some(since) = since else { return Some(next) };
+        let latest = self.latest_dt.as_deref().and_then(Timestamp::parse_iso);
+        let is_older = latest.is_some_and(|latest| latest.plus_millis(CLOCKS_APART) < since);
+        (next == 0 || (place == PlaceIn::Event && is_older)).then_some(next)
+    }
 }
 
 impl Positions {
-    /// The layout; `None` where nothing is there yet.
+    /// The layout; of a stream whose topic is still to come, with as many partitions as usual.
     ///
     /// # Errors
     /// The stream has several topics: what its positions would be, in words.
-    pub(super) fn layout(&self) -> Result<Option<Layout>, String> {
+    pub(super) fn layout(&self) -> Result<Layout, String> {
+        let place = match self.splice.as_deref() {
+            Some("event") => PlaceIn::Event,
+            _ => PlaceIn::Meta,
+        };
         let Some(first) = self.partitions.first() else {
-            return Ok(None);
+            return Ok(Layout {
+                partitions: PARTITIONS,
+                place,
+            });
         };
         if let Some(other) = self.partitions.iter().find(|row| row.topic != first.topic) {
             return Err(format!(
@@ -114,14 +140,10 @@ impl Positions {
             ));
         }
         let last = self.partitions.iter().map(|row| row.partition).max();
-        let place = match self.splice.as_deref() {
-            Some("event") => PlaceIn::Event,
-            _ => PlaceIn::Meta,
-        };
-        Ok(Some(Layout {
+        Ok(Layout {
             partitions: last.unwrap_or(0).saturating_add(1),
             place,
-        }))
+        })
     }
 }
 

@@ -66,11 +66,6 @@ impl RealtimeQuery {
         }
     }
 
-    /// Whether the layout is known from the contract.
-    pub(super) fn is_articles(&self) -> bool {
-        self.path() == paths::ARTICLES
-    }
-
     /// The body of a request for `parts` from `position`. Positions always go by partition, which
     /// every server takes beside parts.
     pub(super) fn body(&self, parts: &[u8], position: &RealtimePosition, layout: Layout) -> Value {

@@ -113,7 +113,8 @@ pub(crate) async fn exchange(
     }
 }
 
-async fn refusal(status: u16, response: &mut reqwest::Response) -> Refusal {
+/// What an answer that is no success means.
+pub(crate) async fn refusal(status: u16, response: &mut reqwest::Response) -> Refusal {
     let asked = header(response, &RETRY_AFTER)
         .and_then(|value| retry_after(value, Timestamp::from_system(SystemTime::now())));
     // The status says enough; a body that cannot be read only costs its sentence.

@@ -6,6 +6,7 @@ use levada_client::{
     RealtimeConfig, RealtimeDelivery, RealtimeNotice, RealtimePosition, RealtimeQuery, RealtimeSubscriber,
     SubscribeError,
 };
+use levada_event::Timestamp;
 use serde_json::{Value, json};
 
 use crate::server::{Part, Reply, Scripted, quick, reply, text};
@@ -23,6 +24,11 @@ fn lines(parts: impl IntoIterator<Item = Part>) -> Reply {
 
 fn line(partition: u32, offset: u64) -> String {
     format!("{{\"event\":{{\"partition\":{partition},\"offset\":{offset}}}}}\n")
+}
+
+/// A server that does not tell positions.
+fn untold() -> Reply {
+    reply(404, "{}")
 }
 
 fn config(stream: &str) -> RealtimeConfig {
@@ -43,13 +49,16 @@ fn body(scripted: &Scripted, number: usize) -> Value {
 
 #[tokio::test]
 async fn positions_are_handed_out_after_the_callback() {
-    let scripted = Scripted::start([lines([
-        text(&line(0, 7)),
-        text(" "),
-        text(&format!("{}{}", line(3, 1), line(0, 8))),
-        text(&line(0, 9)),
-        Part::Hang,
-    ])])
+    let scripted = Scripted::start([
+        untold(),
+        lines([
+            text(&line(0, 7)),
+            text(" "),
+            text(&format!("{}{}", line(3, 1), line(0, 8))),
+            text(&line(0, 9)),
+            Part::Hang,
+        ]),
+    ])
     .await;
     let mut subscriber = RealtimeSubscriber::new(scripted.server(), config("")).unwrap();
     let seen = std::cell::RefCell::new(Vec::new());
@@ -99,6 +108,7 @@ async fn a_cut_line_is_read_again_and_a_gap_is_told() {
     let mut gap = lines([text(&line(1, 5)), Part::Hang]);
     gap.headers.push(("levada-gap", "articles/0;expired;3;9"));
     let scripted = Scripted::start([
+        untold(),
         lines([text(&line(1, 4)), text(&cut[..9]), Part::Cut]),
         reply(503, "{}"),
         gap,
@@ -119,7 +129,7 @@ async fn a_cut_line_is_read_again_and_a_gap_is_told() {
     }
     assert_eq!((events, cuts), (vec![4, 5], 2));
     assert_eq!(gaps, ["articles/0;expired;3;9"]);
-    let again = body(&scripted, 2);
+    let again = body(&scripted, 3);
     assert_eq!(again["offsets"], json!({"1": 5}));
     let times = again["since_per_partition"].as_object().unwrap();
     assert_eq!(times.len(), 49);
@@ -190,7 +200,7 @@ async fn streams_of_several_topics_are_refused_in_words() {
 
 #[tokio::test]
 async fn refusals_are_final() {
-    let scripted = Scripted::start([reply(422, "{\"status\":422,\"message\":\"no\"}")]).await;
+    let scripted = Scripted::start([untold(), reply(422, "{\"status\":422,\"message\":\"no\"}")]).await;
     let mut subscriber = RealtimeSubscriber::new(scripted.server(), config("")).unwrap();
     for _ in 0..2 {
         match subscriber.next().await {
@@ -199,5 +209,172 @@ async fn refusals_are_final() {
             }) => assert_eq!(message, "no"),
             other => panic!("{other:?}"),
         }
+    }
+}
+
+/// What a server tells of a stream.
+fn told(splice: &str, partitions: &Value) -> Reply {
+    reply(
+        200,
+        json!({"stream": "x", "splice": splice, "partitions": partitions}).to_string(),
+    )
+}
+
+/// Partitions from which `next` comes next, in one topic.
+fn rows(partitions: u32, next: u64) -> Value {
+    let row = |partition| json!({"topic": "x", "partition": partition, "next": next, "latest": next - 1});
+    (0..partitions).map(row).collect()
+}
+
+/// Processes so many events; returns why connections were lost meanwhile.
+async fn process(subscriber: &mut RealtimeSubscriber, count: usize) -> Vec<String> {
+    let (mut lost, mut events) = (Vec::new(), 0);
+    while events < count {
+        match subscriber.next().await.unwrap() {
+            RealtimeDelivery::Event(event) => {
+                subscriber.processed(&event);
+                events += 1;
+            }
+            RealtimeDelivery::Notice(RealtimeNotice::Disconnected { reason, .. }) => lost.push(reason),
+            RealtimeDelivery::Notice(_) => {}
+        }
+    }
+    lost
+}
+
+#[tokio::test]
+async fn articles_in_more_partitions_than_usual_are_read_from_all_of_them() {
+    let since = Timestamp::from_millis(1_767_225_600_000);
+    for position in [RealtimePosition::default(), RealtimePosition::since(since)] {
+        let scripted = Scripted::start([
+            told("event", &rows(64, 10)),
+            lines([text(&line(63, 10)), Part::Hang]),
+        ])
+        .await;
+        let mut config = config("");
+        config.query.parts = vec![9];
+        config.position = position.clone();
+        let mut subscriber = RealtimeSubscriber::new(scripted.server(), config).unwrap();
+        assert!(process(&mut subscriber, 1).await.is_empty());
+        assert_eq!(scripted.seen()[0].line, "GET /v2/articles/positions");
+        let asked = body(&scripted, 1);
+        if position.start().is_none() {
+            // Part 9 of 64 partitions.
+            let expected = json!({"58": 10, "59": 10, "60": 10, "61": 10, "62": 10, "63": 10});
+            assert_eq!(asked["offsets"], expected);
+            let kept = subscriber.position().offsets();
+            assert_eq!((kept.len(), kept[&58], kept[&63]), (6, 10, 11));
+        } else {
+            let times = asked["since_per_partition"].as_object().unwrap();
+            assert!(times.len() == 64 && times.contains_key("63"), "{times:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_look_at_the_partitions_that_fails_is_made_again() {
+    for (stream, splice) in [("articles", "event"), ("edits", "meta")] {
+        let line = json!({splice: {"partition": 60, "offset": 10}}).to_string() + "\n";
+        let scripted = Scripted::start([
+            reply(503, "{\"status\":503,\"message\":\"the log sleeps\"}"),
+            reply(200, "{\"partitions\":"),
+            Reply {
+                body: vec![text("{"), Part::Cut],
+                ..reply(200, "")
+            },
+            told(splice, &rows(64, 10)),
+            lines([text(&line), Part::Hang]),
+        ])
+        .await;
+        let mut config = config(stream);
+        config.query.parts = vec![9];
+        config.first_attempts = None;
+        let mut subscriber = RealtimeSubscriber::new(scripted.server(), config).unwrap();
+        let lost = process(&mut subscriber, 1).await;
+        assert!(
+            lost.len() == 3
+                && lost[0].contains("the log sleeps")
+                && lost.iter().all(|why| why.contains("/positions")),
+            "{lost:?}"
+        );
+        assert_eq!(body(&scripted, 4)["offsets"]["63"], 10);
+    }
+    // As elsewhere, who may not look gets no stream of another layout either.
+    let scripted = Scripted::start([reply(401, "{\"status\":401,\"message\":\"who?\"}")]).await;
+    let mut subscriber = RealtimeSubscriber::new(scripted.server(), config("")).unwrap();
+    match subscriber.next().await {
+        Err(SubscribeError::Refused {
+            status: 401, message, ..
+        }) => assert!(message.contains("who?"), "{message}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_stream_without_partitions_yet_is_looked_at_again() {
+    let line = |offset| format!("{}\n", json!({"meta": {"partition": 1, "offset": offset}}));
+    let scripted = Scripted::start([
+        told("meta", &json!([])),
+        lines([text(&line(0)), Part::Cut]),
+        told("meta", &rows(64, 10)),
+        lines([text(&line(1)), Part::Hang]),
+    ])
+    .await;
+    let mut config = config("edits");
+    config.query.fields = vec!["n".into()];
+    let mut subscriber = RealtimeSubscriber::new(scripted.server(), config).unwrap();
+    assert_eq!(process(&mut subscriber, 2).await.len(), 1);
+    assert_eq!(
+        body(&scripted, 1)["fields"],
+        json!(["n", "meta.partition", "meta.offset"])
+    );
+    // Since the first connection, partitions have come that it did not know of.
+    let again = body(&scripted, 3);
+    assert_eq!(again["offsets"], json!({"1": 1}));
+    assert_eq!(again["since_per_partition"]["63"], "2026-01-01T00:00:00.000Z");
+}
+
+#[tokio::test]
+async fn partitions_that_are_at_their_end_go_on_by_offset() {
+    let row = |partition: u32, next: u64, last: Option<&str>| match last {
+        Some(last) => {
+            json!({"topic": "x", "partition": partition, "next": next, "latest": next - 1, "latest_dt": last})
+        }
+        None => json!({"topic": "x", "partition": partition, "next": next}),
+    };
+    let rows = json!([
+        row(0, 10, Some("2025-12-31T23:00:00.000Z")),
+        row(1, 20, Some("2026-01-01T00:00:00.000Z")),
+        // Clocks of servers differ a little.
+        row(2, 30, Some("2025-12-31T23:59:59.000Z")),
+        row(3, 0, None),
+        // What was there is gone, which the server has to tell.
+        row(4, 40, None),
+    ]);
+    // Elsewhere times are what producers say, in any order.
+    for (stream, splice, expected) in [
+        ("articles", "event", json!({"0": 10, "3": 0})),
+        ("edits", "meta", json!({"3": 0})),
+    ] {
+        let line = json!({splice: {"partition": 1, "offset": 19}}).to_string() + "\n";
+        let scripted = Scripted::start([
+            told(splice, &rows),
+            lines([text(&line), Part::Cut]),
+            lines([text(&line), Part::Hang]),
+        ])
+        .await;
+        let mut config = config(stream);
+        config.query.parts = Vec::new();
+        config.position = RealtimePosition::since(Timestamp::from_millis(1_767_225_600_000));
+        let mut subscriber = RealtimeSubscriber::new(scripted.server(), config).unwrap();
+        process(&mut subscriber, 2).await;
+        let asked = body(&scripted, 1);
+        assert_eq!(asked["offsets"], expected);
+        let times = asked["since_per_partition"].as_object().unwrap();
+        assert_eq!(times.len(), 5 - expected.as_object().unwrap().len());
+        assert!(times.contains_key("1") && times.contains_key("2") && times.contains_key("4"));
+        let again = &body(&scripted, 2)["offsets"];
+        assert!(again["1"] == 20 && again["3"] == 0, "{again}");
+        assert_eq!(subscriber.position().offsets().get(&3), Some(&0));
     }
 }

@@ -24,10 +24,12 @@ mod dedupe;
 mod enrich;
 mod error_event;
 mod recall;
+#[cfg(test)]
+mod tests;
 mod topics;
 
 use append::Plan;
-use check::Scratch;
+use check::{Scratch, Terms};
 use dedupe::Windows;
 use topics::Topics;
 pub(crate) use topics::{retention_of, topic_of};
@@ -185,11 +187,14 @@ impl Intake {
         let mut scratch = Scratch::with_capacity(body.len() + total * 96, one_line);
         let mut plan = Plan::default();
         let mut failures: Vec<Failure<'static>> = Vec::new();
+        let terms = Terms {
+            may_write: request.may_write.as_ref(),
+            topic: request.topic.as_deref(),
+        };
         for (index, event) in events.iter().enumerate() {
             let from = scratch.mark();
-            let may_write = request.may_write.as_ref();
             match self
-                .check(&document, *event, request, may_write, &snapshot, &mut scratch)
+                .check(&document, *event, (request, terms), &snapshot, &mut scratch)
                 .await
             {
                 Ok(checked) => plan.add(index, checked),
@@ -266,9 +271,10 @@ impl Intake {
                 }
             };
             let from = scratch.mark();
+            // These are our own: what holds for the sender's events does not count.
+            let from_us = (request, Terms::default());
             match self
-                // These are our own: the sender's rights do not count.
-                .check(&document, document.root(), request, None, snapshot, &mut scratch)
+                .check(&document, document.root(), from_us, snapshot, &mut scratch)
                 .await
             {
                 Ok(checked) => plan.add(index, checked),

@@ -20,6 +20,15 @@ use levada_wire::{ErrorCode, Failure};
 use super::topics::Topic;
 use super::{Intake, MayWrite, RequestContext, article_key, enrich};
 
+/// What holds for the events of a request, and not for the error events that come of them.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Terms<'a> {
+    /// As [`RequestContext::may_write`].
+    pub(super) may_write: Option<&'a MayWrite>,
+    /// As [`RequestContext::topic`].
+    pub(super) topic: Option<&'a str>,
+}
+
 /// The texts of a request while its events are checked.
 pub(super) struct Scratch {
     out: Vec<u8>,
@@ -95,8 +104,7 @@ impl Intake {
         &self,
         document: &Document<'_>,
         event: Value<'_>,
-        request: &RequestContext,
-        may_write: Option<&MayWrite>,
+        (request, terms): (&RequestContext, Terms<'_>),
         snapshot: &Snapshot,
         scratch: &mut Scratch,
     ) -> Result<Checked, Box<Refusal>> {
@@ -175,7 +183,7 @@ impl Intake {
                 }
             },
         };
-        if let Some(may_write) = may_write
+        if let Some(may_write) = terms.may_write
             && !may_write(&stream_name)
         {
             let message = format!("these credentials may not publish to {stream_name}");
@@ -198,7 +206,7 @@ impl Intake {
                     snapshot,
                     &schema,
                     &stream_name,
-                    (request, start..scratch.mark()),
+                    (request, terms.topic, start..scratch.mark()),
                     scratch,
                 )
                 .await;
@@ -228,7 +236,7 @@ impl Intake {
                 snapshot,
                 &schema,
                 &stream_name,
-                (request, range),
+                (request, terms.topic, range),
                 scratch,
             )
             .await;
@@ -243,7 +251,7 @@ impl Intake {
         snapshot: &Snapshot,
         schema: &Arc<Schema>,
         stream_name: &str,
-        (request, value): (&RequestContext, Range<usize>),
+        (request, named, value): (&RequestContext, Option<&str>, Range<usize>),
         scratch: &mut Scratch,
     ) -> Result<Checked, Box<Refusal>> {
         let refuse = |code, message: String| Refusal::new(code, message, event.raw());
@@ -300,7 +308,7 @@ impl Intake {
             }
         };
         let topic = self
-            .topic(&stream, stream_name, request.topic.as_deref())
+            .topic(&stream, (stream_name, named), request.due)
             .await
             .map_err(|(code, why)| refuse(code, why))?;
         let key_bytes = key.clone().map(|range| &scratch.out[range]);
@@ -328,7 +336,7 @@ impl Intake {
         // Canaries repeat the id of their schema's example on purpose.
         let dedupe = match id {
             Some(id) if stream.levada.dedupe_window.is_some() && !canary => {
-                self.recall(&stream, &topic)
+                self.recall(&stream, &topic, request.due)
                     .await
                     .map_err(|(code, why)| refuse(code, why))?;
                 Some((stream, id.into_owned()))

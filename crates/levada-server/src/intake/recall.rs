@@ -29,11 +29,12 @@ const READ_BYTES: usize = 1024 * 1024;
 pub(super) type Recalled = (Instant, Arc<str>);
 
 impl Intake {
-    /// Returns when the window of `stream`, if it has one, knows what its `topic` holds.
+    /// Returns when the window of `stream`, if it has one, knows what its `topic` holds; an error at `due`.
     pub(super) async fn recall(
         &self,
         stream: &Arc<Stream>,
         topic: &Topic,
+        due: tokio::time::Instant,
     ) -> Result<(), (ErrorCode, String)> {
         let Some(span) = stream.levada.dedupe_window else {
             return Ok(());
@@ -51,7 +52,7 @@ impl Intake {
             first_use.get_or_try_init(filling).await.map(|_| ())
         });
         let trouble = |why: String| (ErrorCode::StorageUnavailable, why);
-        match tokio::time::timeout(self.options.deadline, recalling).await {
+        match tokio::time::timeout_at(due, recalling).await {
             Ok(Ok(outcome)) => outcome.map_err(|error| trouble(error.to_string())),
             Ok(Err(error)) => Err(trouble(error.to_string())),
             Err(_) => Err(trouble(

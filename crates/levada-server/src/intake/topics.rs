@@ -73,12 +73,13 @@ pub(crate) fn retention_of(stream: &Stream, default: Retention) -> Retention {
 }
 
 impl Intake {
-    /// The topic of a stream, or the named one in place of it; makes sure that it exists.
+    /// The topic of the stream of this name, or the named one in place of it; makes sure that it exists.
+    /// The log is waited for until `due`.
     pub(super) async fn topic(
         &self,
         stream: &Stream,
-        name: &str,
-        named: Option<&str>,
+        (name, named): (&str, Option<&str>),
+        due: tokio::time::Instant,
     ) -> Result<Arc<Topic>, (ErrorCode, String)> {
         let retention = retention_of(stream, self.options.retention);
         // What is named is named seldom; it is asked for each time and not remembered.
@@ -104,7 +105,13 @@ impl Intake {
             partitions: stream.levada.partitions,
             retention,
         };
-        let info = self.log.topic(&spec).await.map_err(|e| match e {
+        let info = tokio::time::timeout_at(due, self.log.topic(&spec)).await;
+        let info = info.map_err(|_| {
+            let why =
+                format!("the log did not tell of the topic {topic} within the request's deadline; try again");
+            (ErrorCode::StorageUnavailable, why)
+        })?;
+        let info = info.map_err(|e| match e {
             LogError::UnknownTopic(_) => (
                 ErrorCode::StorageUnavailable,
                 format!("the topic {topic} does not exist; create it first"),

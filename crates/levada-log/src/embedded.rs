@@ -274,6 +274,21 @@ impl Log for Embedded {
         read::blocking(&self.engine, move |engine| engine.declare(&spec)).await
     }
 
+    /// A reader changes nothing about a topic that exists. One that does not is made, so that its first
+    /// event is seen at once; where the disk refuses that, the reader waits for it.
+    async fn existing(&self, spec: &TopicSpec) -> Result<TopicInfo, LogError> {
+        if let Some(info) = self.engine.topic_as_it_is(&spec.name) {
+            return Ok(info);
+        }
+        match self.topic(spec).await {
+            Err(LogError::Unavailable(reason)) if !self.engine.is_damaged(&spec.name) => {
+                tracing::warn!(topic = %spec.name, reason, "a topic cannot be made for its reader");
+                Err(LogError::UnknownTopic(TopicPartition::new(spec.name.clone(), 0)))
+            }
+            other => other,
+        }
+    }
+
     async fn append(&self, to: &TopicPartition, records: Vec<Record>) -> Result<Offset, LogError> {
         let outcome = self.engine.enqueue(to, &records).await?;
         drop(records);

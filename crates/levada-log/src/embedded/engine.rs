@@ -148,6 +148,21 @@ impl Engine {
         }
     }
 
+    /// A sound topic, whatever its retention.
+    pub(super) fn topic_as_it_is(&self, name: &TopicName) -> Option<TopicInfo> {
+        match self.topics.read().get(name)? {
+            Declared::Sound { partitions, .. } => Some(TopicInfo {
+                partitions: partitions.len() as u32,
+            }),
+            Declared::Damaged(_) => None,
+        }
+    }
+
+    /// Whether the topic is there but cannot be used.
+    pub(super) fn is_damaged(&self, name: &TopicName) -> bool {
+        matches!(self.topics.read().get(name), Some(Declared::Damaged(_)))
+    }
+
     /// Declares a topic; blocks on files.
     pub(super) fn declare(&self, spec: &TopicSpec) -> Result<TopicInfo, LogError> {
         let retention = round(spec.retention);

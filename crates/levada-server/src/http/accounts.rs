@@ -1,7 +1,5 @@
 //! The account routes (`/v1/login` and the rest of contract realtime §3.1), handed over whole.
 
-use std::time::Duration;
-
 use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
@@ -9,11 +7,9 @@ use levada_accounts::Request;
 use levada_accounts::limits::BODY_BYTES_MAX;
 
 use super::access::credentials;
+use super::body::FORM_TIMEOUT;
 use super::respond::Body;
 use super::{App, Call};
-
-/// How long a client may take to send the form.
-const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(super) async fn answer(app: &App, call: Call) -> Response<Body> {
     let Some(auth) = &app.auth else {
@@ -22,7 +18,7 @@ pub(super) async fn answer(app: &App, call: Call) -> Response<Body> {
     };
     let sender = call.sender(app);
     let (parts, body) = call.request.into_parts();
-    let body = match tokio::time::timeout(READ_TIMEOUT, Limited::new(body, BODY_BYTES_MAX).collect()).await {
+    let body = match tokio::time::timeout(FORM_TIMEOUT, Limited::new(body, BODY_BYTES_MAX).collect()).await {
         Ok(Ok(body)) => body.to_bytes(),
         Ok(Err(_)) => {
             let detail = format!("a form of these routes has at most {BODY_BYTES_MAX} bytes");

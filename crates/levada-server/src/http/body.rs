@@ -7,11 +7,15 @@ use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http_body_util::BodyExt;
 use levada_wire::ErrorCode;
 use std::io::Read;
+use std::time::Duration;
 
 use super::received::RequestBody;
 
 /// Compressed bodies larger than this are decompressed on a blocking thread.
 const INLINE_BYTES_MAX: usize = 64 * 1024;
+
+/// How long a client may take to send a form.
+pub(super) const FORM_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Why a body was not taken, with what the original calls it.
 #[derive(Debug)]

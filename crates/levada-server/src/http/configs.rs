@@ -5,6 +5,7 @@ use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use levada_catalog::api::{self, ApiAnswer, Query};
 
+use super::body::FORM_TIMEOUT;
 use super::respond::Body;
 use super::{App, Call};
 
@@ -20,10 +21,12 @@ pub(super) async fn api(app: &App, call: Call) -> Response<Body> {
         .get(IF_NONE_MATCH)
         .map(|v| String::from_utf8_lossy(v.as_bytes()).into_owned());
     let query = if method == Method::POST {
-        match Limited::new(call.request.into_body(), FORM_BYTES_MAX)
-            .collect()
-            .await
-        {
+        let form = Limited::new(call.request.into_body(), FORM_BYTES_MAX).collect();
+        let Ok(form) = tokio::time::timeout(FORM_TIMEOUT, form).await else {
+            let info = "The form did not arrive in time.".to_owned();
+            return response(app, api::unreadable_form(408, info));
+        };
+        match form {
             Ok(form) => query.with_form(&String::from_utf8_lossy(&form.to_bytes())),
             Err(error) if error.is::<LengthLimitError>() => {
                 let info = format!(

@@ -22,8 +22,9 @@ use super::respond::Body;
 /// What a client that speaks HTTP/2 without asking sends first (RFC 9113 §3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// How long to wait for more of what may become the preface.
+/// How long to wait for more of what may become the preface, at first and at last.
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
+const LOOK_AGAIN_MAX: Duration = Duration::from_millis(250);
 
 /// How connections are served.
 pub(super) struct Protocols {
@@ -83,6 +84,7 @@ impl Protocols {
 /// Whether the first bytes are the preface of HTTP/2. They stay in the socket.
 async fn speaks_http2(socket: &TcpStream) -> io::Result<bool> {
     let mut seen = [0; PREFACE.len()];
+    let mut pause = LOOK_AGAIN;
     loop {
         let length = socket.peek(&mut seen).await?;
         if length == 0 || seen[..length] != PREFACE[..length] {
@@ -91,7 +93,9 @@ async fn speaks_http2(socket: &TcpStream) -> io::Result<bool> {
         if length == PREFACE.len() {
             return Ok(true);
         }
-        tokio::time::sleep(LOOK_AGAIN).await;
+        // What is there already would wake a wait for more at once.
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LOOK_AGAIN_MAX);
     }
 }
 

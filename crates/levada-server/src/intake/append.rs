@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::stream::{FuturesUnordered, StreamExt};
@@ -14,7 +13,6 @@ use levada_wire::{ErrorCode, Failure};
 
 use super::check::Checked;
 use super::dedupe::Entered;
-use super::topics::Topic;
 use super::{Intake, Texts};
 
 /// What goes where.
@@ -22,49 +20,42 @@ use super::{Intake, Texts};
 pub(super) struct Plan {
     groups: Vec<Group>,
     /// Where the groups are, once they are too many to look through.
-    places: HashMap<(usize, u32), usize>,
+    places: HashMap<TopicPartition, usize>,
 }
 
 /// So many groups are looked through faster than a map is kept.
 const GROUPS_FEW: usize = 8;
 
+/// The events for one partition, in the order of the request, whichever streams they belong to.
 struct Group {
-    topic: Arc<Topic>,
-    partition: u32,
+    to: TopicPartition,
     events: Vec<(usize, Checked)>,
 }
 
 impl Plan {
     /// Adds the event at `index` of the request.
     pub(super) fn add(&mut self, index: usize, checked: Checked) {
-        let place = (Arc::as_ptr(&checked.topic).addr(), checked.partition);
+        let to = checked.topic.partition(checked.partition);
         let few = self.groups.len() <= GROUPS_FEW;
         let found = match few {
-            true => self.groups.iter().rposition(|group| group.place() == place),
-            false => self.places.get(&place).copied(),
+            true => self.groups.iter().rposition(|group| group.to == *to),
+            false => self.places.get(to).copied(),
         };
         let at = found.unwrap_or_else(|| {
+            let at = self.groups.len();
             self.groups.push(Group {
-                topic: checked.topic.clone(),
-                partition: checked.partition,
+                to: to.clone(),
                 events: Vec::new(),
             });
-            match self.groups.len() {
-                ..=GROUPS_FEW => {}
-                len if few => self
-                    .places
-                    .extend((0..len).map(|at| (self.groups[at].place(), at))),
-                len => drop(self.places.insert(place, len - 1)),
+            if at == GROUPS_FEW {
+                let all = self.groups.iter().enumerate();
+                self.places = all.map(|(at, group)| (group.to.clone(), at)).collect();
+            } else if at > GROUPS_FEW {
+                self.places.insert(to.clone(), at);
             }
-            self.groups.len() - 1
+            at
         });
         self.groups[at].events.push((index, checked));
-    }
-}
-
-impl Group {
-    fn place(&self) -> (usize, u32) {
-        (Arc::as_ptr(&self.topic).addr(), self.partition)
     }
 }
 
@@ -117,8 +108,7 @@ impl Intake {
             if records.is_empty() {
                 continue;
             }
-            let to = group.topic.partition(group.partition).clone();
-            ready.push((to, records, sent));
+            ready.push((group.to, records, sent));
         }
         match <[_; 1]>::try_from(ready) {
             // The common case, without the cost of the general one.
@@ -183,7 +173,9 @@ impl Intake {
         sent: Sent,
     ) -> (Sent, Result<(), (ErrorCode, String)>) {
         let appending = async {
-            if hasty {
+            // A hasty append may come to nothing: what stands in a window must be sure, or a later event
+            // of the same id would count as stored already.
+            if hasty && sent.entered.is_empty() {
                 return self.log.append_hasty(&to, records).await;
             }
             self.log.append(&to, records).await.map(|_| ())

@@ -289,15 +289,27 @@ fn a_revoked_session_dies_at_once_and_ends_open_streams() {
         (401, Some("Unauthorized."))
     );
 
-    let mut open = TcpStream::connect(at).unwrap();
-    open.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-    let text = format!(
-        "GET /v2/stream/a HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: {first_token}\r\n\r\n"
-    );
-    open.write_all(text.as_bytes()).unwrap();
-    let mut head = [0; 12];
-    open.read_exact(&mut head).unwrap();
-    assert_eq!(&head[9..], b"200");
+    let open = |target: &str, headers: &str| {
+        let mut open = TcpStream::connect(at).unwrap();
+        open.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        let text = format!(
+            "GET {target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: {first_token}\r\n{headers}\r\n"
+        );
+        open.write_all(text.as_bytes()).unwrap();
+        let mut head = [0; 12];
+        open.read_exact(&mut head).unwrap();
+        assert_eq!(&head[9..], b"200", "{target} {headers}");
+        open
+    };
+    let lines = "accept: application/x-ndjson\r\n";
+    let zipped = "accept: application/x-ndjson\r\naccept-encoding: gzip\r\n";
+    let streams = [
+        ("/v2/stream/a", ""),
+        ("/v2/streams/a", ""),
+        ("/v2/streams/a", lines),
+        ("/v2/streams/a", zipped),
+    ];
+    let streams = streams.map(|(target, headers)| (target, headers, open(target, headers)));
 
     let revoked = post(
         at,
@@ -305,6 +317,7 @@ fn a_revoked_session_dies_at_once_and_ends_open_streams() {
         &json!({"refresh_token": first["refresh_token"]}),
     );
     assert_eq!((revoked.status, revoked.body.as_str()), (204, ""));
+    let revoked_at = Instant::now();
     for token in [&first_token, &second_token] {
         let answer = ask(at, "GET", "/v1/stream-configs", &[("authorization", token)], "");
         assert!(
@@ -313,10 +326,22 @@ fn a_revoked_session_dies_at_once_and_ends_open_streams() {
         );
     }
     assert_eq!(post(at, "/v1/token-refresh", &refresh).status, 401);
-    // The stream ends cleanly: the last chunk is there.
-    let mut rest = Vec::new();
-    open.read_to_end(&mut rest).unwrap();
-    assert!(rest.ends_with(b"0\r\n\r\n"), "{}", String::from_utf8_lossy(&rest));
+    // The streams end cleanly: the last chunk is there.
+    for (target, headers, mut open) in streams {
+        let (mut rest, mut some) = (Vec::new(), [0; 4096]);
+        // Heartbeats must not stretch the wait.
+        while revoked_at.elapsed() < Duration::from_secs(30) {
+            match open.read(&mut some) {
+                Ok(0) => break,
+                Ok(count) => rest.extend_from_slice(&some[..count]),
+                Err(error) => panic!("{target} {headers}: {error}"),
+            }
+        }
+        let text = String::from_utf8_lossy(&rest);
+        assert!(rest.ends_with(b"0\r\n\r\n"), "{target} {headers}: {text}");
+        let is_zipped = text.to_ascii_lowercase().contains("content-encoding: gzip");
+        assert_eq!(is_zipped, headers == zipped, "{target} {headers}: {text}");
+    }
 }
 
 #[test]

@@ -211,10 +211,7 @@ impl LivePartition {
             let mut moved = std::pin::pin!(self.moved.notified());
             moved.as_mut().enable();
             match self.find(from, limit.bytes) {
-                Found::Batch(batch) => {
-                    self.nudge.notify_one();
-                    return Ok(Some(batch));
-                }
+                Found::Batch(batch) => return Ok(Some(batch)),
                 Found::Elsewhere => return Ok(None),
                 Found::Nothing {
                     trouble: Some((since, why)),
@@ -232,8 +229,15 @@ impl LivePartition {
         }
     }
 
+    /// Looks into the window, and tells the loop when that made room.
     fn find(&self, from: Offset, bytes: usize) -> Found {
-        self.window.lock().find(from, bytes)
+        let mut window = self.window.lock();
+        let had_room = window.has_room();
+        let found = window.find(from, bytes);
+        if !had_room && window.has_room() {
+            self.nudge.notify_one();
+        }
+        found
     }
 
     fn lag(&self) -> PartitionLag {

@@ -30,7 +30,8 @@ pub(super) struct Window {
     /// Everything from here up to `next` is in the chunks.
     start: Offset,
     next: Offset,
-    /// Behind the newest record that anybody has read.
+    /// The place of the foremost reader: behind the newest record that anybody has read, or where
+    /// somebody waits.
     lead: Offset,
     /// Bytes of all chunks, and of those that nobody has read yet.
     held: usize,
@@ -100,7 +101,10 @@ impl Window {
     pub(super) fn push(&mut self, chunk: Chunk) {
         self.next = self.next.max(chunk.next());
         self.held += chunk.bytes();
-        self.ahead += chunk.bytes();
+        // What lies before the foremost reader's place is not ahead of it.
+        if chunk.next() > self.lead {
+            self.ahead += chunk.bytes();
+        }
         self.chunks.push_back(chunk);
         self.trouble = None;
         self.moved = Instant::now();
@@ -146,6 +150,9 @@ impl Window {
             return Found::Elsewhere;
         }
         if from >= self.next {
+            // Perhaps further on than all readers before it, which have left: nobody will read what lies
+            // in between, so the loop must not wait for that.
+            self.lead_on(from);
             return Found::Nothing {
                 trouble: self.trouble.clone().or_else(|| self.stuck()),
             };
@@ -293,5 +300,30 @@ mod tests {
         assert!(why.starts_with("5 records wait"), "{why}");
         window.push(Chunk::of(&[0, 1, 2, 3, 4], 1));
         assert!(matches!(window.find(5, 1), Found::Nothing { trouble: None }));
+    }
+
+    #[test]
+    fn a_reader_beyond_what_is_here_lets_the_loop_come_to_it() {
+        let mut window = Window::at(0);
+        let mut next = 0;
+        while window.has_room() {
+            window.push(Chunk::of(&[next, next + 1], 50_000));
+            next += 2;
+        }
+        // Whoever began has left; this one begins further on, and nobody will read what is here.
+        let from = next + 100;
+        assert_eq!(offsets(&mut window, from), Some((vec![], from)));
+        assert!(window.has_room(), "the loop would wait for ever");
+        while next < from {
+            window.push(Chunk::of(&[next, next + 1], 50_000));
+            next += 2;
+            assert!(
+                window.has_room(),
+                "what lies before the reader is not ahead of it"
+            );
+            assert!(window.held <= KEEP_BYTES + 200_000);
+        }
+        window.push(Chunk::of(&[from], 50_000));
+        assert_eq!(offsets(&mut window, from), Some((vec![from], from + 1)));
     }
 }

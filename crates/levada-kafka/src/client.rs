@@ -12,6 +12,7 @@ use rdkafka::error::{KafkaError as Native, RDKafkaErrorCode};
 use rdkafka::producer::{DeliveryResult, ProducerContext};
 
 use crate::produce::Ticket;
+use crate::settings::canonical;
 use crate::{KafkaError, Settings};
 
 /// What a client is for.
@@ -56,7 +57,8 @@ pub(crate) const BATCH_OVERHEAD: usize = 4096;
 const FETCH_AHEAD_KIB: usize = 1024;
 
 /// Settings of a client: ours that may be overridden, then the user's, then those that the contract
-/// depends on.
+/// depends on. Under one name each, because librdkafka is told in no order: of two names the last told
+/// would win.
 fn config(settings: &Settings, role: Role) -> ClientConfig {
     let mut config = ClientConfig::new();
     // Below the grace after which readers are told, so that a broker that hangs is noticed in time.
@@ -79,11 +81,11 @@ fn config(settings: &Settings, role: Role) -> ClientConfig {
             config.set("fetch.wait.max.ms", "20");
         }
         Role::Guaranteed => {
-            config.set("linger.ms", "1");
+            config.set(canonical("linger.ms"), "1");
             config.set("compression.codec", "snappy");
         }
         Role::Hasty => {
-            config.set("linger.ms", "50");
+            config.set(canonical("linger.ms"), "50");
             config.set("compression.codec", "snappy");
         }
     }
@@ -92,11 +94,14 @@ fn config(settings: &Settings, role: Role) -> ClientConfig {
         // How soon a partition is fetched again whose queue was full: the default is a second, in which a
         // reader has long emptied it.
         config.set("fetch.queue.backoff.ms", "5");
-        config.set("max.partition.fetch.bytes", (FETCH_AHEAD_KIB * 1024).to_string());
+        config.set(
+            canonical("max.partition.fetch.bytes"),
+            (FETCH_AHEAD_KIB * 1024).to_string(),
+        );
         config.set("queued.max.messages.kbytes", FETCH_AHEAD_KIB.to_string());
     }
     for (key, value) in &settings.properties {
-        config.set(key, value);
+        config.set(canonical(key), value);
     }
     config.set("bootstrap.servers", &settings.bootstrap_servers);
     config.set("client.id", format!("{}-{}", settings.client_id, role.name()));
@@ -273,5 +278,42 @@ impl ProducerContext for Context {
             self.errors.count(code);
         }
         ticket.settle(result);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The value that a client of `role` takes, asked of librdkafka, which knows all names.
+    fn taken(properties: &[(&str, &str)], role: Role, name: &str) -> String {
+        let mut settings = Settings::new("localhost:9092");
+        for (key, value) in properties {
+            settings.properties.insert((*key).into(), (*value).into());
+        }
+        let native = config(&settings, role).create_native_config().expect("valid");
+        native.get(name).expect("known")
+    }
+
+    #[test]
+    fn what_is_configured_wins_under_every_name() {
+        // The order in which librdkafka is told changes from one map to the next.
+        for _ in 0..20 {
+            for name in ["linger.ms", "queue.buffering.max.ms"] {
+                for role in [Role::Guaranteed, Role::Hasty] {
+                    assert_eq!(taken(&[(name, "7")], role, "queue.buffering.max.ms"), "7");
+                }
+            }
+            for name in ["compression.type", "compression.codec"] {
+                let value = taken(&[(name, "gzip")], Role::Guaranteed, "compression.codec");
+                assert_eq!(value, "gzip", "{name}");
+            }
+            for name in ["max.partition.fetch.bytes", "fetch.message.max.bytes"] {
+                let value = taken(&[(name, "4096")], Role::Past, "fetch.message.max.bytes");
+                assert_eq!(value, "4096", "{name}");
+            }
+        }
+        assert_eq!(taken(&[], Role::Hasty, "queue.buffering.max.ms"), "50");
+        assert_eq!(taken(&[], Role::Hasty, "compression.codec"), "snappy");
     }
 }

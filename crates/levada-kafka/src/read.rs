@@ -19,6 +19,9 @@ const SEARCH_BYTES: usize = 1024 * 1024;
 /// A partition may change under a read (retention, a new end); it is looked at again this often.
 const LOOKS: usize = 4;
 
+/// Between two looks at what seems to be a hole.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
+
 pub(crate) struct Reader {
     cluster: Arc<Cluster>,
     pub(crate) live: Live,
@@ -84,18 +87,13 @@ impl Reader {
             Found::Batch(batch) => Ok(Some(batch)),
             Found::Failed(code) => Err(self.lost(from, &code.to_string()).await),
             Found::End => {
-                let bounds = self.cluster.bounds(of).await?;
-                within(bounds, offset)?;
-                if offset == bounds.next {
-                    return self.wait_at_end(of, offset, limit).await;
-                }
-                // The end lies further on than the last record. Either records have come since, or what
-                // lies in between is not shown (marks of transactions, or what compaction removed). A
-                // fetch that begins after the bounds were told cannot meet an end before them.
-                match self.past.read(of, offset, limit.bytes, true).await? {
-                    Found::Batch(batch) => Ok(Some(batch)),
-                    Found::End => Ok(Some(RecordBatch::empty(bounds.next))),
-                    Found::Failed(_) => Ok(None),
+                let bounds = || self.cluster.bounds(of);
+                let fetch = || self.past.read(of, offset, limit.bytes, true);
+                match behind_the_last(offset, bounds, fetch).await? {
+                    Behind::Nothing => self.wait_at_end(of, offset, limit).await,
+                    Behind::Batch(batch) => Ok(Some(batch)),
+                    Behind::Hole(next) => Ok(Some(RecordBatch::empty(next))),
+                    Behind::Changed => Ok(None),
                 }
             }
         }
@@ -165,9 +163,93 @@ impl Reader {
     }
 }
 
+/// What lies behind the last record that a fetch gave.
+#[derive(Debug)]
+enum Behind {
+    /// It is the partition's end.
+    Nothing,
+    /// Records that have come since.
+    Batch(RecordBatch),
+    /// Only what is not shown, up to this offset: marks of transactions, or what compaction removed.
+    Hole(Offset),
+    /// The partition cannot be fetched there any more.
+    Changed,
+}
+
+/// Looks behind `offset`, where a fetch met the end, for what `bounds` tells. A fetch from the leader that
+/// begins after the bounds were told cannot meet an end before them; but the broker may have ceased to be
+/// the leader meanwhile. What was stored must not be skipped, so a hole is believed when it is met twice.
+async fn behind_the_last<B, F>(
+    offset: Offset,
+    mut bounds: impl FnMut() -> B,
+    mut fetch: impl FnMut() -> F,
+) -> Result<Behind, LogError>
+where
+    B: Future<Output = Result<Bounds, LogError>>,
+    F: Future<Output = Result<Found, LogError>>,
+{
+    let mut hole = None;
+    loop {
+        let told = bounds().await?;
+        within(told, offset)?;
+        if offset == told.next {
+            return Ok(Behind::Nothing);
+        }
+        match fetch().await? {
+            Found::Batch(batch) => return Ok(Behind::Batch(batch)),
+            Found::Failed(_) => return Ok(Behind::Changed),
+            Found::End => {}
+        }
+        // As far as both looks know of it.
+        if let Some(before) = hole {
+            return Ok(Behind::Hole(told.next.min(before)));
+        }
+        hole = Some(told.next);
+        tokio::time::sleep(BETWEEN_LOOKS).await;
+    }
+}
+
 fn within(bounds: Bounds, offset: Offset) -> Result<(), LogError> {
     if offset < bounds.earliest || offset > bounds.next {
         return Err(LogError::OutOfRange(bounds));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::collections::VecDeque;
+
+    use super::*;
+
+    /// What is found behind offset 5 when the end is told as `ends` and the fetches give `fetched`.
+    async fn behind(ends: &[Offset], fetched: Vec<Found>) -> Behind {
+        let mut ends = ends.iter();
+        let fetched = RefCell::new(VecDeque::from(fetched));
+        let bounds = || {
+            let next = *ends.next().expect("no further question");
+            std::future::ready(Ok(Bounds { earliest: 0, next }))
+        };
+        let fetch = || std::future::ready(Ok(fetched.borrow_mut().pop_front().expect("no further fetch")));
+        let behind = behind_the_last(5, bounds, fetch).await.expect("an answer");
+        assert!(fetched.borrow().is_empty(), "{behind:?} too early");
+        behind
+    }
+
+    #[tokio::test]
+    async fn a_hole_is_stepped_over_when_it_is_met_twice() {
+        let hole = || vec![Found::End, Found::End];
+        assert!(matches!(behind(&[7, 7], hole()).await, Behind::Hole(7)));
+        assert!(matches!(behind(&[7, 9], hole()).await, Behind::Hole(7)));
+        // The first fetch went to a broker that was behind.
+        let late = vec![Found::End, Found::Batch(RecordBatch::empty(9))];
+        let found = behind(&[7, 7], late).await;
+        assert!(
+            matches!(&found, Behind::Batch(batch) if batch.next() == 9),
+            "{found:?}"
+        );
+        assert!(matches!(behind(&[5], vec![]).await, Behind::Nothing));
+        assert!(matches!(behind(&[7, 5], vec![Found::End]).await, Behind::Nothing));
+    }
 }

@@ -128,6 +128,10 @@ const OWNED: &[(&str, &str)] = &[
     ("queue.buffering.max.kbytes", "set [kafka] produce_bytes_max"),
     ("allow.auto.create.topics", "set [kafka] create_topics"),
     (
+        "client.rack",
+        "followers would be read, which may be behind the bounds that leaders tell, so that records would be skipped",
+    ),
+    (
         "fetch.wait.max.ms",
         "readers at the end, and the watch over brokers that hang, depend on it",
     ),
@@ -142,9 +146,25 @@ const OWNED: &[(&str, &str)] = &[
     ),
 ];
 
+/// Names of properties, and the other name under which librdkafka keeps each.
+const ALIASES: &[(&str, &str)] = &[
+    ("compression.type", "compression.codec"),
+    ("linger.ms", "queue.buffering.max.ms"),
+    ("max.partition.fetch.bytes", "fetch.message.max.bytes"),
+    ("max.in.flight", "max.in.flight.requests.per.connection"),
+    ("retries", "message.send.max.retries"),
+    ("sasl.mechanism", "sasl.mechanisms"),
+];
+
+/// The one name of a property that has two.
+pub(crate) fn canonical(key: &str) -> &str {
+    let alias = ALIASES.iter().find(|(alias, _)| *alias == key);
+    alias.map_or(key, |(_, name)| name)
+}
+
 impl Settings {
-    /// Refuses properties that the contract depends on, and those that librdkafka does not know or
-    /// whose values it cannot read. Asks no cluster.
+    /// Refuses properties that the contract depends on, those that are set under two names, and those
+    /// that librdkafka does not know or whose values it cannot read. Asks no cluster.
     ///
     /// # Errors
     /// [`KafkaError::Setting`](crate::KafkaError::Setting) for the first of them.
@@ -165,6 +185,13 @@ impl Settings {
             if let Some((_, why)) = OWNED.iter().find(|(owned, _)| owned == key) {
                 return Err(refused(key, format!("must not be set here: {why}")));
             }
+            let name = canonical(key);
+            if name != key && self.properties.contains_key(name) {
+                return Err(refused(
+                    key,
+                    format!("is another name of {name}; set only one of them"),
+                ));
+            }
         }
         // librdkafka knows its properties best. One at a time: what only fits together (a mechanism and
         // its user, a key and its certificate) is seen when a client is made of them all.
@@ -175,5 +202,38 @@ impl Settings {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fault(properties: &[(&str, &str)]) -> Option<String> {
+        let mut settings = Settings::new("localhost:9092");
+        for (key, value) in properties {
+            settings.properties.insert((*key).into(), (*value).into());
+        }
+        settings.check().err().map(|error| error.to_string())
+    }
+
+    #[test]
+    fn reading_from_followers_is_refused_with_the_reason() {
+        let told = fault(&[("client.rack", "b")]).expect("refused");
+        assert!(
+            told.contains("client.rack") && told.contains("records would be skipped"),
+            "{told}"
+        );
+    }
+
+    #[test]
+    fn one_property_under_two_names_is_refused() {
+        let told = fault(&[("compression.codec", "none"), ("compression.type", "zstd")]);
+        let told = told.expect("refused");
+        assert!(
+            told.contains("compression.type") && told.contains("compression.codec"),
+            "{told}"
+        );
+        assert_eq!(fault(&[("compression.type", "zstd"), ("linger.ms", "3")]), None);
     }
 }

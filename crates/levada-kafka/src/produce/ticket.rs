@@ -30,7 +30,8 @@ impl Failure {
     }
 
     /// Whether it says that the record was not stored. Everything that leaves it open whether the
-    /// broker had the record (time-outs, lost connections, a producer given up) does not.
+    /// broker had the record (time-outs, lost connections, a producer given up) does not; nor does a
+    /// purged queue, in which batches that were sent before may have waited for their retry.
     pub(crate) fn is_certain(self) -> bool {
         use RDKafkaErrorCode as Code;
         matches!(
@@ -53,7 +54,6 @@ impl Failure {
                     | Code::NotEnoughReplicas
                     | Code::UnsupportedForMessageFormat
                     | Code::QueueFull
-                    | Code::PurgeQueue
             )
         )
     }
@@ -187,5 +187,22 @@ fn worse(before: Option<Failure>, now: Failure) -> Failure {
     match before {
         Some(before) if now.is_certain() || !before.is_certain() => before,
         _ => now,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_purged_may_have_been_stored() {
+        use RDKafkaErrorCode as Code;
+        // A batch that timed out waits for its retry in the queue, and is purged from there.
+        for open in [Code::PurgeQueue, Code::PurgeInflight, Code::MessageTimedOut] {
+            let open = Failure::Code(open);
+            assert!(!open.is_certain(), "{open:?}");
+            let certain = Failure::Code(Code::MessageSizeTooLarge);
+            assert_eq!(worse(Some(certain), open), open);
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! `levada canary`: posts one canary event per stream to each intake of it, and says which were taken
 //! (contract eventstreams §4.3 and §4.4). Servers do the same for themselves with `canary.interval`.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,7 +29,8 @@ pub(crate) struct Args {
     #[command(flatten)]
     remote: Remote,
     /// Where a service takes events, such as intake-main=http://127.0.0.1:8192; may be repeated.
-    /// SERVICE-east and SERVICE-west are two intakes of one service. Without any, all events go to --url
+    /// SERVICE-east and SERVICE-west are two intakes of one service, unless a stream names one of them as a
+    /// service of its own. Without any, all events go to --url
     #[arg(long = "to", value_name = "SERVICE=URL")]
     to: Vec<String>,
     /// How long one event may take
@@ -43,10 +45,12 @@ pub(crate) struct Args {
 struct Intakes {
     named: Vec<(String, Server)>,
     default: Server,
+    /// All services that streams declare.
+    services: BTreeSet<String>,
 }
 
 impl Intakes {
-    fn new(args: &Args) -> Result<Self, Failure> {
+    fn new(args: &Args, catalog: &Catalog) -> Result<Self, Failure> {
         let default = args.remote.server()?;
         let mut named: Vec<(String, Server)> = Vec::new();
         for pair in &args.to {
@@ -57,7 +61,14 @@ impl Intakes {
             let server = args.remote.server_at(url)?;
             named.push((service.to_owned(), server));
         }
-        Ok(Self { named, default })
+        let snapshot = catalog.snapshot();
+        let services = snapshot.streams().iter();
+        let services = services.filter_map(|stream| stream.destination_event_service.clone());
+        Ok(Self {
+            named,
+            default,
+            services: services.collect(),
+        })
     }
 
     /// Where a stream's events go: each address once. Empty when there is none for its service.
@@ -66,10 +77,7 @@ impl Intakes {
             return vec![&self.default];
         }
         let service = stream.destination_event_service.as_deref().unwrap_or_default();
-        let is_one = |name: &str| {
-            name.strip_prefix(service)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
-        };
+        let is_one = |name: &str| service_of(name, &self.services) == Some(service);
         let mut servers: Vec<&Server> = Vec::new();
         for (_, server) in self.named.iter().filter(|(name, _)| is_one(name)) {
             if !servers.iter().any(|known| known.url() == server.url()) {
@@ -78,6 +86,16 @@ impl Intakes {
         }
         servers
     }
+}
+
+/// The service whose intake `name` is: the longest of `services` that it equals or extends with `-`.
+fn service_of<'s>(name: &str, services: &'s BTreeSet<String>) -> Option<&'s str> {
+    let fits = |service: &&String| {
+        let rest = name.strip_prefix(service.as_str());
+        !service.is_empty() && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+    };
+    let longest = services.iter().filter(fits).max_by_key(|service| service.len());
+    longest.map(String::as_str)
 }
 
 /// Posts to all, whatever becomes of the single ones.
@@ -94,7 +112,7 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
         .await
         .map_err(|error| Failure::new(Exit::Config, error.to_string()))?;
     let schemas = sources::schemas(&config, false, outbound);
-    let intakes = Intakes::new(&args)?;
+    let intakes = Intakes::new(&args, &catalog)?;
     let mut failed = 0;
     let mut failure = |stream: &str, place: &str, reason: &str| {
         failed += 1;
@@ -183,5 +201,30 @@ async fn post(server: Server, event: &[u8], deadline: Duration) -> Result<(), St
         Some(Verdict::Invalid { code, message }) => Err(format!("{code}: {message}")),
         Some(Verdict::Failed(failed)) => Err(format!("{}: {}", failed.code, failed.message)),
         None => Err("the server gave no verdict".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::service_of;
+
+    #[test]
+    fn a_name_belongs_to_the_longest_service_that_it_extends() {
+        let services = ["analytics", "analytics-external", "main", ""];
+        let services: BTreeSet<String> = services.map(String::from).into();
+        for (name, service) in [
+            ("analytics", Some("analytics")),
+            ("analytics-east", Some("analytics")),
+            ("analytics-external", Some("analytics-external")),
+            ("analytics-external-east", Some("analytics-external")),
+            ("analytics-externals", Some("analytics")),
+            ("main", Some("main")),
+            ("mainly", None),
+            ("-east", None),
+        ] {
+            assert_eq!(service_of(name, &services), service, "{name}");
+        }
     }
 }

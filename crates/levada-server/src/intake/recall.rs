@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use levada_catalog::Stream;
 use levada_event::json::Document;
-use levada_event::{Flags, RecordRef, Timestamp, TopicPartition};
+use levada_event::{Bounds, Flags, Offset, RecordRef, Timestamp, TopicPartition};
 use levada_log::{Log, LogError, ReadLimit};
 use levada_wire::ErrorCode;
 
@@ -116,10 +116,15 @@ async fn partition(
         Err(error) => return Err(error),
     };
     let newest = bounds.next.saturating_sub(wanted.newest);
-    let mut next = newest
-        .min(in_window)
-        .max(bounds.next.saturating_sub(wanted.most))
-        .max(bounds.earliest);
+    let (mut next, left_out) = begin(bounds, newest.min(in_window), in_window, wanted.most);
+    if left_out > 0 {
+        let stream = wanted.stream;
+        tracing::warn!(
+            stream, %of, left_out, read = wanted.most,
+            "records that lie in the dedupe window were left out, because it holds more than are read; \
+             events of them that are sent again are stored again: a shorter dedupe_window avoids it"
+        );
+    }
     let limit = ReadLimit {
         bytes: READ_BYTES,
         wait: Duration::ZERO,
@@ -148,6 +153,13 @@ async fn partition(
     Ok(())
 }
 
+/// Where reading begins, if from `from` on all were wanted and at most `most` records may be read, and how
+/// many records from `in_window` on lie before that.
+fn begin(bounds: Bounds, from: Offset, in_window: Offset, most: u64) -> (Offset, u64) {
+    let begin = from.max(bounds.next.saturating_sub(most)).max(bounds.earliest);
+    (begin, begin.saturating_sub(in_window.max(bounds.earliest)))
+}
+
 /// The id of a record, if it belongs into the window.
 fn recalled(record: RecordRef<'_>, wanted: &Wanted<'_>, newest: u64) -> Option<Recalled> {
     let (time, instant) = wanted.now;
@@ -167,4 +179,26 @@ fn recalled(record: RecordRef<'_>, wanted: &Wanted<'_>, newest: u64) -> Option<R
     meta.get("stream")?
         .is_str(wanted.stream)
         .then(|| (entered, Arc::from(&*id)))
+}
+
+#[cfg(test)]
+mod tests {
+    use levada_event::Bounds;
+
+    use super::begin;
+
+    #[test]
+    fn what_the_cap_cuts_off_the_window_is_counted() {
+        let bounds = |earliest, next| Bounds { earliest, next };
+        // The window fits; the newest records reach further back than it, or less far.
+        assert_eq!(begin(bounds(0, 100), 40, 60, 80), (40, 0));
+        assert_eq!(begin(bounds(0, 100), 60, 60, 80), (60, 0));
+        // The cap cuts only what lies before the window, then also the window.
+        assert_eq!(begin(bounds(0, 100), 10, 60, 80), (20, 0));
+        assert_eq!(begin(bounds(0, 100), 5, 5, 80), (20, 15));
+        // What is no longer kept was not cut off.
+        assert_eq!(begin(bounds(12, 100), 5, 5, 80), (20, 8));
+        assert_eq!(begin(bounds(30, 100), 5, 5, 80), (30, 0));
+        assert_eq!(begin(bounds(0, 0), 0, 0, 80), (0, 0));
+    }
 }

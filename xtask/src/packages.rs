@@ -20,6 +20,19 @@ pub struct Package {
 /// What the tests use.
 pub const PACKAGES: &[Package] = &[
     Package {
+        program: "make",
+        also: &[],
+        package: "make",
+        used_by: "building OpenSSL for the Kafka client",
+    },
+    Package {
+        // Perl itself is always there; its modules come with this one.
+        program: "pod2usage",
+        also: &[],
+        package: "perl",
+        used_by: "building OpenSSL for the Kafka client",
+    },
+    Package {
         program: "chromium",
         also: &[],
         package: "chromium",

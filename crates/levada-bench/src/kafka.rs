@@ -2,7 +2,7 @@
 //! machine, and what Kafka's own consumer reads from the same topic in the same run.
 
 use anyhow::{Context, Result, ensure};
-use levada_kafka_broker::{Broker, Jars};
+use levada_kafka_broker::{Broker, Jars, REMOVES_NOTHING};
 use tempfile::TempDir;
 
 use crate::connection::post;
@@ -61,7 +61,7 @@ impl Bench {
 /// All rows of Kafka.
 pub async fn run(table: &mut Table) -> Result<()> {
     let jars = Jars::fetch()?;
-    let broker = Broker::start(&jars, "log.retention.check.interval.ms=3600000")?;
+    let broker = Broker::start(&jars, REMOVES_NOTHING)?;
     let mut bench = Bench {
         jars,
         broker,

@@ -18,6 +18,11 @@ const STOP: Duration = Duration::from_secs(30);
 
 const HEAP_MIB: u32 = 384;
 
+/// A setting for tests with events that are dated years ago: the broker counts their age from these
+/// dates, and looks for what it may remove 30 s after its start and then at intervals. Here never.
+pub const REMOVES_NOTHING: &str =
+    "log.initial.task.delay.ms=86400000\nlog.retention.check.interval.ms=86400000";
+
 /// A broker on loopback. Ended when dropped, and when the thread that started it ends.
 #[derive(Debug)]
 pub struct Broker {

@@ -10,7 +10,7 @@ mod port;
 mod probe;
 mod shared;
 
-pub use broker::Broker;
+pub use broker::{Broker, REMOVES_NOTHING};
 pub use jars::Jars;
 pub use port::free as free_port;
 pub use shared::{RAN, REQUIRED, SHARED, jars, note, shared};

@@ -3,6 +3,12 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
 
 use crate::client::PATIENCE;
 use crate::server::{Site, binary};
@@ -32,6 +38,35 @@ pub fn unique(name: &str) -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     format!("{name}.{}.{number}", std::process::id())
+}
+
+/// Deletes all topics that are not Kafka's own, and returns when they are gone.
+pub fn delete_topics(address: &str) {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", address);
+    let consumer: BaseConsumer = config.create().unwrap();
+    let names = || -> Vec<String> {
+        let metadata = consumer.fetch_metadata(None, PATIENCE).unwrap();
+        let names = metadata.topics().iter().map(|topic| topic.name().to_owned());
+        names.filter(|name| !name.starts_with("__")).collect()
+    };
+    let there = names();
+    if there.is_empty() {
+        return;
+    }
+    let admin: AdminClient<DefaultClientContext> = config.create().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let there: Vec<&str> = there.iter().map(String::as_str).collect();
+    let options = AdminOptions::new().operation_timeout(Some(PATIENCE));
+    for outcome in runtime.block_on(admin.delete_topics(&there, &options)).unwrap() {
+        outcome.unwrap();
+    }
+    while !names().is_empty() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 /// Runs kcat with `input` and answers what it prints.

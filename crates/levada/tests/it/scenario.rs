@@ -19,7 +19,7 @@ use std::io::Write;
 use std::path::Path;
 use std::time::Instant;
 
-use levada_kafka_broker::Broker;
+use levada_kafka_broker::{Broker, REMOVES_NOTHING};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -146,25 +146,24 @@ struct Read {
 /// Runs all scenario files.
 #[test]
 fn scenarios() {
-    run_all(|| (Vec::new(), ()));
+    run_all(&[], || ());
 }
 
-/// Runs all scenario files on servers whose log is Kafka. They share names of streams, so each has a
-/// broker of its own. Many events are dated years ago: the broker does not look for what it may remove,
-/// which it counts from these dates.
+/// Runs all scenario files on servers whose log is Kafka. They share names of streams, so the test has
+/// a broker of its own and empties it behind each of them. Many events are dated years ago.
 #[test]
 fn scenarios_on_kafka() {
     let Some(jars) = levada_kafka_broker::jars("scenarios_on_kafka") else {
         return;
     };
-    run_all(|| {
-        let broker = Broker::start(&jars, "log.retention.check.interval.ms=3600000").unwrap();
-        (kafka::flags(&broker.address()), Some(broker))
+    let broker = Broker::start(&jars, REMOVES_NOTHING).unwrap();
+    run_all(&kafka::flags(&broker.address()), || {
+        kafka::delete_topics(&broker.address());
     });
 }
 
-/// Runs each file with flags for its servers, and with what they need.
-fn run_all<T>(prepare: impl Fn() -> (Vec<String>, T)) {
+/// Runs each file with `flags` for its servers, and `after` behind it.
+fn run_all(flags: &[String], after: impl Fn()) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
     let mut files: Vec<_> = std::fs::read_dir(folder)
         .unwrap()
@@ -182,10 +181,10 @@ fn run_all<T>(prepare: impl Fn() -> (Vec<String>, T)) {
         }
         let text = std::fs::read_to_string(&path).unwrap();
         let scenario: Scenario = serde_saphyr::from_str(&text).unwrap_or_else(|e| panic!("{name}: {e}"));
-        let (flags, _needed) = prepare();
-        let faults = run(&scenario, &flags);
+        let faults = run(&scenario, flags);
         println!("{name}: {} steps, {} failed", scenario.steps.len(), faults.len());
         failed.extend(faults.into_iter().map(|fault| format!("{name}: {fault}")));
+        after();
     }
     assert!(failed.is_empty(), "{}", failed.join("\n"));
 }

@@ -108,8 +108,8 @@ struct Follower {
 
 impl Follower {
     async fn run(mut self, awaited: bool) {
-        if awaited {
-            self.await_topic().await;
+        if awaited && let Err(error) = self.await_topic().await {
+            return self.fail(&error);
         }
         loop {
             match read(
@@ -131,14 +131,15 @@ impl Follower {
                     };
                     self.publish_gap(reason, asked, resumed);
                 }
-                Err(error) => {
-                    tracing::warn!(partition = %self.tail.of, %error, "the tail of a partition cannot be read");
-                    self.finished = true;
-                    self.hub.fail_tail(&self.tail, &Failure::log(&error));
-                    return;
-                }
+                Err(error) => return self.fail(&error),
             }
         }
+    }
+
+    fn fail(&mut self, error: &LogError) {
+        tracing::warn!(partition = %self.tail.of, %error, "the tail of a partition cannot be read");
+        self.finished = true;
+        self.hub.fail_tail(&self.tail, &Failure::log(error));
     }
 
     async fn publish(&self, batch: &RecordBatch) {
@@ -169,21 +170,27 @@ impl Follower {
         }
     }
 
-    /// Waits until the topic exists. Whatever it holds then is new to everybody here.
-    async fn await_topic(&self) {
+    /// Waits until the topic exists. Whatever it held from its first offset on is new to everybody
+    /// here; what retention has removed of that meanwhile is a gap, as everywhere.
+    ///
+    /// # Errors
+    /// The log's, when it has not answered for as long as a read is tried.
+    async fn await_topic(&self) -> Result<(), LogError> {
+        let mut in_vain = 0;
         loop {
             match self.hub.log.bounds(&self.tail.of).await {
-                Ok(bounds) => {
-                    for (channel, lane) in self.tail.advance(bounds.earliest).iter() {
-                        channel.publish(*lane, &RecordBatch::empty(bounds.earliest));
-                    }
-                    return;
-                }
-                Err(error) => {
+                Ok(_) => return Ok(()),
+                Err(error @ LogError::UnknownTopic(_)) => {
+                    in_vain = 0;
                     tracing::debug!(partition = %self.tail.of, %error, "the topic is not there yet");
-                    tokio::time::sleep(TOPIC_AWAIT).await;
                 }
+                Err(error) if in_vain < READ_RETRIES => {
+                    in_vain += 1;
+                    tracing::debug!(partition = %self.tail.of, %error, "nobody knows whether the topic is there");
+                }
+                Err(error) => return Err(error),
             }
+            tokio::time::sleep(TOPIC_AWAIT).await;
         }
     }
 }

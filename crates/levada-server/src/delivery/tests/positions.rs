@@ -328,6 +328,26 @@ async fn a_topic_that_does_not_exist_yet_is_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_went_before_an_awaited_topic_was_seen_is_a_gap() {
+    let rig = Rig::with(
+        Options::default(),
+        MemoryOptions {
+            creates_topics: false,
+            ..MemoryOptions::default()
+        },
+    );
+    let mut live = rig.open(request(&["later"])).await;
+    assert_eq!(live.text().await, ":ok\n\n");
+    rig.log.create(&spec("later", 1));
+    rig.append("later", 0, &[event("gone", T0), event("kept", T0)])
+        .await;
+    rig.log.trim(&tp("later", 0), 1);
+    let told = live.until("kept").await;
+    assert!(told.starts_with(": gap ") && told.contains("expired"), "{told}");
+    assert!(!told.contains("gone"), "{told}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn too_many_of_anything_is_refused_before_the_first_byte() {
     let rig = Rig::with(
         Options {

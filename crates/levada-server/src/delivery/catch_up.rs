@@ -14,17 +14,19 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::{self, BoxFuture, FutureExt, MaybeDone};
+use futures_util::stream::{self, StreamExt, TryStreamExt};
 use levada_event::{Offset, RecordBatch};
 use levada_log::LogError;
 use levada_wire::{Gap, GapReason};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::channel::Joint;
+use super::channel::{Channel, Joint};
 use super::failure::Failure;
 use super::hub::{Hub, Seat};
 use super::limits::{
-    CATCH_UP_CHUNK_BYTES, CATCH_UP_READ_MAX, CATCH_UP_READ_MIN, JOIN_BELOW_BYTES, PROGRESS_BYTES,
+    CATCH_UP_CHUNK_BYTES, CATCH_UP_READ_MAX, CATCH_UP_READ_MIN, JOIN_BELOW_BYTES, LOOKUPS_AT_ONCE,
+    PROGRESS_BYTES,
 };
 use super::pace::Pace;
 use super::plan::Place;
@@ -158,38 +160,46 @@ impl CatchUp {
         }
     }
 
-    async fn look_up_ends(&self) -> Result<Vec<Offset>, Failure> {
-        let mut ends = Vec::with_capacity(self.shape.lanes.len());
-        for (index, lane) in self.shape.lanes.iter().enumerate() {
-            ends.push(match lane.kind {
-                LaneKind::Ghost { .. } => 0,
-                LaneKind::Kept | LaneKind::Awaited => match self.hub.log.bounds(&lane.of).await {
-                    Ok(bounds) => bounds.next,
-                    // A topic that does not exist yet, or whose end will be learnt from its tail.
-                    Err(LogError::UnknownTopic(_) | LogError::Unavailable(_)) => {
-                        self.renderer.mark(index).next
-                    }
-                    Err(error) => return Err(Failure::log(&error)),
-                },
-            });
+    /// Waits for `work`, and keeps the response alive meanwhile: a log that is away for a while must not
+    /// look like a dead server.
+    async fn meanwhile<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Stop> {
+        let mut work = pin!(work);
+        loop {
+            let beat_at = self.last_out + self.hub.options.heartbeat;
+            if let Ok(done) = tokio::time::timeout_at(beat_at, &mut work).await {
+                return Ok(done);
+            }
+            // What is rendered already is as good a sign as any.
+            let blank = self.renderer.len() == 0 && self.renderer.beat();
+            self.emit(blank).await?;
         }
-        Ok(ends)
+    }
+
+    /// Where the reader is in each lane.
+    fn nexts(&self) -> Vec<Offset> {
+        (0..self.shape.lanes.len())
+            .map(|lane| self.renderer.mark(lane).next)
+            .collect()
+    }
+
+    async fn look_up_ends(&mut self) -> Result<Vec<Offset>, Stop> {
+        let lanes = self.nexts().into_iter().enumerate();
+        let (hub, shape) = (self.hub.clone(), self.shape.clone());
+        let questions = lanes.map(move |(lane, next)| end_of(hub.clone(), shape.clone(), lane, next));
+        let ends = stream::iter(questions).buffered(LOOKUPS_AT_ONCE).try_collect();
+        Ok(self.meanwhile(ends).await??)
     }
 
     /// Waits until the channel is nowhere behind this session, and takes the joint there.
-    async fn next_joint(&self, seat: &Seat) -> Result<Joint, Failure> {
-        let channel = seat.channel();
-        loop {
-            let mut moved = pin!(channel.moved());
-            moved.as_mut().enable();
-            if let Some(failure) = channel.failure() {
-                return Err(failure.clone());
-            }
-            if channel.covers(|lane| self.renderer.mark(lane).next) {
-                return Ok(channel.joint());
-            }
-            moved.await;
+    async fn next_joint(&mut self, seat: &Seat) -> Result<Joint, Stop> {
+        let nexts = self.nexts();
+        let mut joint = pin!(joint_beyond(seat.channel(), &nexts));
+        if let Some(joint) = joint.as_mut().now_or_never() {
+            return Ok(joint?);
         }
+        // A partition that makes the others wait should not hold back what is there of them.
+        self.emit(false).await?;
+        Ok(self.meanwhile(joint).await??)
     }
 
     /// Waits until the channel has moved on from `joint`, keeping the response alive.
@@ -225,14 +235,20 @@ impl CatchUp {
         while let Some(lane) = queue.pop_front() {
             let from = self.renderer.mark(lane).next;
             let batch = match ahead.take() {
-                Some(begun) if begun.lane == lane && begun.from == from => take(begun).await,
-                _ => self.begin(lane, from, Duration::ZERO).await,
+                Some(begun) if begun.lane == lane && begun.from == from => {
+                    self.meanwhile(take(begun)).await?
+                }
+                _ => {
+                    let read = self.begin(lane, from, Duration::ZERO);
+                    self.meanwhile(read).await?
+                }
             };
             match batch {
                 Ok(batch) => {
                     if batch.is_empty() && batch.next() <= from {
                         tracing::debug!(partition = %self.shape.lanes[lane].of, from, "nothing where there should be records");
-                        drop(self.begin(lane, from, HOLE_WAIT).await);
+                        let more = self.begin(lane, from, HOLE_WAIT);
+                        drop(self.meanwhile(more).await?);
                     } else {
                         let then = batch.next().min(to[lane]);
                         let upcoming = queue.front().map(|&lane| (lane, self.renderer.mark(lane).next));
@@ -415,6 +431,35 @@ impl Drop for CatchUp {
     fn drop(&mut self) {
         self.tell_lag(0);
         self.hub.stats.catching_up.add(-1);
+    }
+}
+
+/// Where a lane ends, for a reader that has come to `next` in it.
+async fn end_of(hub: Arc<Hub>, shape: Arc<Shape>, lane: usize, next: Offset) -> Result<Offset, Failure> {
+    let lane = &shape.lanes[lane];
+    match lane.kind {
+        LaneKind::Ghost { .. } => Ok(0),
+        LaneKind::Kept | LaneKind::Awaited => match hub.log.bounds(&lane.of).await {
+            Ok(bounds) => Ok(bounds.next),
+            // A topic that does not exist yet, or whose end will be learnt from its tail.
+            Err(LogError::UnknownTopic(_) | LogError::Unavailable(_)) => Ok(next),
+            Err(error) => Err(Failure::log(&error)),
+        },
+    }
+}
+
+/// The joint of a channel, once it is nowhere behind `nexts`.
+async fn joint_beyond(channel: &Channel, nexts: &[Offset]) -> Result<Joint, Failure> {
+    loop {
+        let mut moved = pin!(channel.moved());
+        moved.as_mut().enable();
+        if let Some(failure) = channel.failure() {
+            return Err(failure.clone());
+        }
+        if channel.covers(|lane| nexts[lane]) {
+            return Ok(channel.joint());
+        }
+        moved.await;
     }
 }
 

@@ -86,10 +86,6 @@ pub const CATCH_UP_READ_MAX: usize = 512 * 1024;
 /// write vanishes, small enough to stay in the processor's cache.
 pub const CATCH_UP_CHUNK_BYTES: usize = 128 * 1024;
 
-/// A value (or a part of one) of at least this size is handed to the socket where it lies; smaller
-/// ones are cheaper to copy than to hand over.
-pub const SHARED_PIECE_BYTES: usize = 8 * 1024;
-
 /// A session that read less than this since it last looked at the end is close enough to the present
 /// to take a seat in its channel.
 pub const JOIN_BELOW_BYTES: usize = 1024 * 1024;

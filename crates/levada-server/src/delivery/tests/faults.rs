@@ -26,6 +26,29 @@ async fn a_short_outage_of_the_log_is_not_seen() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_session_in_the_past_is_kept_alive_while_the_log_is_away() {
+    let rig = Rig::with(
+        Options {
+            heartbeat: Duration::from_millis(300),
+            ..Options::default()
+        },
+        MemoryOptions::default(),
+    );
+    rig.log.create(&spec("a", 1));
+    rig.append("a", 0, &[event("x", T0)]).await;
+    let mut asked = request(&["a"]);
+    asked.from = earliest();
+    // The pauses between the tries are 1.55 s in all.
+    for _ in 0..5 {
+        rig.log.fail_next_read(LogError::Unavailable("moment".into()));
+    }
+    let mut reader = rig.open(asked).await;
+    let said = reader.until("id: ").await;
+    let beats = said.split("event: message").next().unwrap();
+    assert_eq!(beats, format!(":ok\n\n{}", ":\n\n".repeat(5)), "{said}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_long_outage_ends_sessions_with_an_error_and_new_ones_work_afterwards() {
     let rig = Rig::of_the_contract().await;
     let mut readers = [

@@ -267,6 +267,16 @@ impl Reader {
         String::from_utf8(out).unwrap()
     }
 
+    /// What comes until `part` is in it.
+    pub(super) async fn until(&mut self, part: &str) -> String {
+        let mut out = String::new();
+        while !out.contains(part) {
+            let chunk = self.chunk().await.expect("the response goes on");
+            out.push_str(std::str::from_utf8(&chunk.unwrap()).unwrap());
+        }
+        out
+    }
+
     /// The next event; `None` at the end of the response. Fails when none comes for an hour (in
     /// most tests, of paused time).
     pub(super) async fn event(&mut self) -> Option<Got> {

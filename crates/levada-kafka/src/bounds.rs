@@ -51,13 +51,17 @@ impl BoundsDesk {
     pub(crate) async fn bounds(&self, of: &TopicPartition) -> Answer {
         let (answer, mut answered) = oneshot::channel();
         self.asked.lock().push((of.clone(), answer));
-        tokio::select! {
-            biased;
-            // Somebody else's turn took the question along.
-            answer = &mut answered => return answer.unwrap_or(Err(Unanswered::Late)),
-            turn = self.turns.clone().acquire_owned() => {
-                let asked = self.take();
-                if !asked.is_empty() {
+        // A turn may be full of questions that were there before.
+        loop {
+            tokio::select! {
+                biased;
+                // Somebody's turn took the question along.
+                answer = &mut answered => return answer.unwrap_or(Err(Unanswered::Late)),
+                turn = self.turns.clone().acquire_owned() => {
+                    let asked = self.take();
+                    if asked.is_empty() {
+                        break;
+                    }
                     let probe = self.probe.clone();
                     // On its own, so that it goes on for the others when this one is no longer wanted.
                     tokio::spawn(async move {
@@ -72,6 +76,8 @@ impl BoundsDesk {
 
     fn take(&self) -> Vec<Asked> {
         let mut asked = self.asked.lock();
+        // Those who have gone need no answer.
+        asked.retain(|(_, answer)| !answer.is_closed());
         let first = asked.len().min(TOGETHER);
         let rest = asked.split_off(first);
         std::mem::replace(&mut *asked, rest)
@@ -79,11 +85,6 @@ impl BoundsDesk {
 }
 
 async fn answer_all(probe: &Arc<Probe>, asked: Vec<Asked>) {
-    // Those who have gone need no answer.
-    let asked: Vec<Asked> = asked
-        .into_iter()
-        .filter(|(_, answer)| !answer.is_closed())
-        .collect();
     let mut partitions: Vec<TopicPartition> = asked.iter().map(|(of, _)| of.clone()).collect();
     partitions.sort();
     partitions.dedup();

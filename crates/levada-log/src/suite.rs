@@ -3,7 +3,7 @@
 //! A backend is brought in as a [`Subject`]; [`contract_suite!`](crate::contract_suite) makes one
 //! `#[tokio::test]` per promise of it, and [`PROMISES`] lists them for harnesses that drive them in
 //! their own way. A promise that a subject cannot be put to (a model without storage cannot restart)
-//! answers [`Outcome::Skipped`] and says so.
+//! answers [`Outcome::Skipped`], and must be named beforehand.
 //!
 //! The tests trust nothing but the contract: they never add to an offset, assert on no time, and use
 //! topics of their own, so that they can run side by side on one log.
@@ -95,14 +95,15 @@ macro_rules! promises {
         ];
 
         /// Makes a module of `#[tokio::test]`s, one per promise. The second argument is an expression
-        /// of type `impl Future<Output = impl Subject>` that is evaluated for each test.
+        /// of type `impl Future<Output = impl Subject>` that is evaluated for each test; the
+        /// third names the promises that this subject cannot try.
         ///
         /// ```ignore
-        /// levada_log::contract_suite!(memory, async { MySubject::new() });
+        /// levada_log::contract_suite!(memory, async { MySubject::new() }, &[]);
         /// ```
         #[macro_export]
         macro_rules! contract_suite {
-            ($suite:ident, $subject:expr) => {
+            ($suite:ident, $subject:expr, $skipped:expr) => {
                 mod $suite {
                     #[allow(unused_imports, reason = "the subject may need names of the place of use")]
                     use super::*;
@@ -110,7 +111,7 @@ macro_rules! promises {
                         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                         async fn $name() {
                             let mut subject = $subject.await;
-                            $crate::suite::try_promise(stringify!($name), &mut subject).await;
+                            $crate::suite::try_promise(stringify!($name), &mut subject, $skipped).await;
                         }
                     )+
                 }
@@ -158,13 +159,18 @@ promises![
     keeping::facts_stay_the_same,
 ];
 
-/// Tries the promise of this name; panics when it is broken or unknown, prints when it was skipped.
-pub async fn try_promise(name: &str, subject: &mut dyn Subject) {
+/// Tries the promise of this name; panics when it is broken or unknown, and when it is skipped without
+/// being among `skipped`, or the other way round.
+pub async fn try_promise(name: &str, subject: &mut dyn Subject, skipped: &[&str]) {
     let promise = PROMISES.iter().find(|promise| promise.name == name);
     let promise = promise.unwrap_or_else(|| panic!("no promise is called {name}"));
-    if let Outcome::Skipped(why) = (promise.run)(subject).await {
-        println!("skipped: {name}: {why}");
-    }
+    let outcome = (promise.run)(subject).await;
+    let expected = skipped.contains(&name);
+    assert_eq!(
+        matches!(outcome, Outcome::Skipped(_)),
+        expected,
+        "{name}: {outcome:?}"
+    );
 }
 
 #[cfg(test)]

@@ -46,6 +46,17 @@ impl Subject for OnKafka {
     }
 }
 
+/// What cannot be tried here, because the broker's clock cannot be moved. That records which the broker
+/// removes are a gap is shown in [`holes`](super::holes).
+const SKIPPED: &[&str] = &[
+    "a_time_seek_sees_only_what_is_kept",
+    "retention_counts_from_appending",
+    "age_removes_and_answers_out_of_range",
+    "bytes_remove_the_oldest",
+    "redeclared_retention_takes_force",
+    "offsets_are_not_reused_after_retention_and_restart",
+];
+
 macro_rules! promises {
     ($($name:ident),+ $(,)?) => {
         $(
@@ -58,7 +69,7 @@ macro_rules! promises {
                     declared: Declared::default(),
                 });
                 let mut subject = OnKafka { cluster, log };
-                try_promise(name, &mut subject).await;
+                try_promise(name, &mut subject, SKIPPED).await;
                 subject.log.log.close().await;
             }
         )+

@@ -34,6 +34,8 @@ pub(super) struct Refusal {
 struct State {
     reason: Option<String>,
     probed: Option<Instant>,
+    /// A probe is under way; on a disk that hangs it may be for long.
+    probing: bool,
 }
 
 impl Refusal {
@@ -51,7 +53,7 @@ impl Refusal {
     pub(super) fn accepted(&self) {
         if self.refused.load(Ordering::Relaxed) {
             let mut state = self.state.lock();
-            *state = State::default();
+            (state.reason, state.probed) = (None, None);
             self.refused.store(false, Ordering::SeqCst);
             tracing::info!("the disk takes writes again");
         }
@@ -70,12 +72,16 @@ impl Refusal {
         self.reason()?;
         {
             let mut state = self.state.lock();
-            if state.probed.is_some_and(|probed| probed.elapsed() < PROBE_EVERY) {
+            let early = state.probed.is_some_and(|probed| probed.elapsed() < PROBE_EVERY);
+            if early || state.probing {
                 return state.reason.clone();
             }
             state.probed = Some(Instant::now());
+            state.probing = true;
         }
-        match try_out(disk, &dir.join(PROBE_FILE)) {
+        let outcome = try_out(disk, &dir.join(PROBE_FILE));
+        self.state.lock().probing = false;
+        match outcome {
             Ok(()) => self.accepted(),
             Err(error) => self.refused(&error),
         }

@@ -399,7 +399,9 @@ impl Partition {
             Some(active) => active.must_roll = true,
             None => {
                 self.topic.establish(&*engine.disk)?;
-                engine.disk.create_dir(&self.dir).map_err(unavailable)?;
+                let made = engine.disk.create_dir(&self.dir);
+                made.inspect_err(|error| engine.refusal.refused(error))
+                    .map_err(unavailable)?;
                 sync_dir(&self.topic.dir)?;
             }
         }

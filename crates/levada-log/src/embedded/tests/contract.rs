@@ -58,14 +58,15 @@ impl Subject for OnFiles {
     }
 }
 
-contract_suite!(fsync, OnFiles::new(|_| {}));
-contract_suite!(os, OnFiles::new(|o| o.durability = Durability::Os));
+contract_suite!(fsync, OnFiles::new(|_| {}), &[]);
+contract_suite!(os, OnFiles::new(|o| o.durability = Durability::Os), &[]);
 contract_suite!(
     without_memory,
     OnFiles::new(|o| {
         o.hot_bytes = 0;
         o.committers = 1;
-    })
+    }),
+    &[]
 );
 contract_suite!(
     packing,
@@ -73,5 +74,6 @@ contract_suite!(
         o.compress = true;
         o.hot_bytes = 4096;
         o.maintain_every = Some(Duration::from_millis(1));
-    })
+    }),
+    &[]
 );

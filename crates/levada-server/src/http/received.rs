@@ -29,16 +29,20 @@ pub(crate) struct RequestBody {
     /// `None` when it was read to its end.
     incoming: Option<Incoming>,
     linger: bool,
+    /// The client waits for `100 Continue`, which hyper sends when the body is first asked for.
+    waits: bool,
 }
 
 impl RequestBody {
-    /// Takes over the body of `request`. Clients that wait for `100 Continue` send nothing before they
-    /// have the answer, and HTTP/2 ends a stream without its connection: there is nothing to read on.
+    /// Takes over the body of `request`. Clients that still wait for `100 Continue` send nothing before
+    /// they have the answer, and HTTP/2 ends a stream without its connection: there is nothing to read on.
     pub(crate) fn of(request: Request<Incoming>) -> Request<Self> {
-        let linger = request.version() < Version::HTTP_2 && !request.headers().contains_key(EXPECT);
+        let linger = request.version() < Version::HTTP_2;
+        let waits = request.headers().contains_key(EXPECT);
         request.map(|incoming| Self {
             incoming: Some(incoming).filter(|incoming| !incoming.is_end_stream()),
             linger,
+            waits,
         })
     }
 }
@@ -51,6 +55,7 @@ impl Body for RequestBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        self.waits = false;
         let Some(incoming) = &mut self.incoming else {
             return Poll::Ready(None);
         };
@@ -75,7 +80,7 @@ impl Body for RequestBody {
 impl Drop for RequestBody {
     fn drop(&mut self) {
         // At the end of a runtime there is nobody left to read on.
-        if let Some(incoming) = self.incoming.take().filter(|_| self.linger)
+        if let Some(incoming) = self.incoming.take().filter(|_| self.linger && !self.waits)
             && let Ok(runtime) = Handle::try_current()
         {
             runtime.spawn(throw_away(incoming));

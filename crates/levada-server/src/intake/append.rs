@@ -185,6 +185,9 @@ impl Intake {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => {
                 tracing::error!(%to, %error, "append failed");
+                if matches!(error, LogError::UnknownTopic(_)) {
+                    self.topics.forget(&to.topic);
+                }
                 Err((code_of(&error), error.to_string()))
             }
             // The append goes on without us, so its outcome is not known.

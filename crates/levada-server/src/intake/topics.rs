@@ -72,6 +72,14 @@ pub(crate) fn retention_of(stream: &Stream, default: Retention) -> Retention {
     }
 }
 
+impl Topics {
+    /// The topic has gone, so the log says: it is asked for the next time.
+    pub(super) fn forget(&self, topic: &TopicName) {
+        let mut known = self.known.write();
+        known.retain(|_, known| known.topic.partition(0).topic != *topic);
+    }
+}
+
 impl Intake {
     /// The topic of the stream of this name, or the named one in place of it; makes sure that it exists.
     /// The log is waited for until `due`.

@@ -42,21 +42,27 @@ pub(super) async fn check(settings: &Settings) -> Result<Exit, Failure> {
 }
 
 /// What keeps local files of stream configuration from being read as such. Faults of single streams are
-/// [`check`]'s business.
+/// [`check`]'s business, unless no stream is without.
 pub(crate) async fn faults_of_files(config: &Config) -> Result<Vec<String>, Failure> {
     let mut declared = sources::streams(config, false);
+    let all = declared.sources.len();
     declared
         .sources
         .retain(|source| matches!(source.location, Location::File(_)));
     if declared.sources.is_empty() {
         return Ok(Vec::new());
     }
+    let only_files = declared.sources.len() == all;
     let problems = match Catalog::open(declared, Arc::new(NoFetch)).await {
         Ok(catalog) => catalog.snapshot().problems().to_vec(),
         Err(CatalogError::Empty(problems)) if problems.is_empty() => {
             return Ok(vec![
                 "catalog.stream_config: the files declare no stream".to_owned(),
             ]);
+        }
+        // Nothing is left that the server could start with.
+        Err(CatalogError::Empty(problems)) if only_files => {
+            return Ok(problems.iter().map(ToString::to_string).collect());
         }
         Err(CatalogError::Empty(problems)) => problems,
     };

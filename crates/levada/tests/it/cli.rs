@@ -566,6 +566,11 @@ fn config_check_looks_at_the_files_it_names() {
     assert!(err(&check()).contains("declare no stream"), "{}", err(&check()));
     std::fs::remove_file(dir.path().join("schemas")).unwrap();
     std::fs::create_dir(dir.path().join("schemas")).unwrap();
+    // A server with no stream left would not start.
+    file(dir.path(), "streams.yaml", b"streams: {a: {schema_title: 5}}");
+    let output = check();
+    assert_eq!(code(&output), 78, "{}", out(&output));
+    assert!(err(&output).contains("schema_title"), "{}", err(&output));
     file(dir.path(), "streams.yaml", b"streams: {a: {schema_title: x}}");
     let output = check();
     assert_eq!(

@@ -33,7 +33,11 @@ impl Jars {
             return Ok(cached);
         }
         let folder = folder();
-        std::fs::create_dir_all(&folder)?;
+        // Beside its place, so that jars of another version are neither mixed with these nor lost when
+        // they cannot be had.
+        let fetched = folder.with_extension("fetched");
+        remove(&fetched)?;
+        std::fs::create_dir_all(&fetched)?;
         let pom = Path::new(env!("CARGO_MANIFEST_DIR")).join("pom.xml");
         println!(
             "fetching Apache Kafka from Maven Central into {}",
@@ -43,14 +47,15 @@ impl Jars {
             .args(["--batch-mode", "--quiet", "--file"])
             .arg(pom)
             .args(["dependency:copy-dependencies", "-DincludeScope=runtime"])
-            .arg(format!("-DoutputDirectory={}", folder.display()))
+            .arg(format!("-DoutputDirectory={}", fetched.display()))
             .status()
             .context("cannot run mvn; install Maven")?;
         if !status.success() {
             bail!("mvn could not fetch Apache Kafka ({status})");
         }
         // Written last: a folder without it is fetched again.
-        std::fs::write(folder.join(STAMP), POM)?;
+        std::fs::write(fetched.join(STAMP), POM)?;
+        put_in_place(&fetched, &folder)?;
         Ok(Self { folder })
     }
 
@@ -79,4 +84,43 @@ fn folder() -> PathBuf {
         PathBuf::from,
     );
     target.join("kafka")
+}
+
+/// Puts a folder where another one may be, all of whose files go.
+fn put_in_place(fetched: &Path, folder: &Path) -> Result<()> {
+    remove(folder)?;
+    std::fs::rename(fetched, folder)
+        .with_context(|| format!("cannot move {} to {}", fetched.display(), folder.display()))
+}
+
+fn remove(folder: &Path) -> Result<()> {
+    match std::fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", folder.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn jars_of_two_versions_are_not_mixed() {
+        let target = tempfile::tempdir().expect("a folder");
+        let (fetched, folder) = (target.path().join("kafka.fetched"), target.path().join("kafka"));
+        let names = || -> Vec<_> {
+            let files = std::fs::read_dir(&folder).expect("a folder");
+            files
+                .map(|file| file.expect("a file").file_name().into_string().expect("text"))
+                .collect()
+        };
+        for version in ["kafka-1.jar", "kafka-2.jar"] {
+            std::fs::create_dir(&fetched).expect("a folder");
+            std::fs::write(fetched.join(version), version).expect("a file");
+            put_in_place(&fetched, &folder).expect("moved");
+            assert_eq!(names(), [version]);
+        }
+    }
 }

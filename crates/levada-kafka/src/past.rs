@@ -17,7 +17,7 @@ use tokio::sync::{Notify, OnceCell};
 
 use crate::Settings;
 use crate::client::{Context, ErrorCounts, Role};
-use crate::fetch::{Drained, Fetcher};
+use crate::fetch::Fetcher;
 use crate::recent::Recent;
 
 mod shelf;
@@ -128,24 +128,19 @@ impl Past {
         };
         let place = taken.place()?;
         loop {
-            let drained = place.fill(bytes, &self.recent);
-            if let Some(batch) = place.cut(from, bytes) {
-                self.outages.lock().remove(of);
-                return Ok(Found::Batch(batch));
+            match place.find(from, bytes, &self.recent) {
+                Some(Found::Failed(code)) => {
+                    taken.give_up();
+                    return Ok(Found::Failed(code));
+                }
+                Some(found) => {
+                    self.outages.lock().remove(of);
+                    return Ok(found);
+                }
+                None => {}
             }
-            if let Drained::Failed(code) = drained {
-                taken.give_up();
-                return Ok(Found::Failed(code));
-            }
-            if place.at_end {
-                self.outages.lock().remove(of);
-                return Ok(Found::End);
-            }
-            if drained == Drained::Empty
-                && tokio::time::timeout_at(until, place.assigned.ready())
-                    .await
-                    .is_err()
-            {
+            let waited = tokio::time::timeout_at(until, place.assigned.ready()).await;
+            if waited.is_err() {
                 taken.give_up();
                 self.outages.lock().insert(of.clone(), Instant::now());
                 return Err(late());
@@ -217,8 +212,7 @@ impl Past {
             fetcher: number,
             assigned: assigned.map_err(LogError::Unavailable)?,
             next: from,
-            spare: None,
-            at_end: false,
+            stock: shelf::Stock::default(),
             used: Instant::now(),
         });
         Ok(taken)

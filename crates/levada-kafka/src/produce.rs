@@ -6,7 +6,6 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use levada_event::{Offset, Record, TopicPartition};
@@ -15,15 +14,17 @@ use parking_lot::{Mutex, RwLock};
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer as _, ThreadedProducer};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 
 use crate::client::{self, Context, ErrorCounts, Role};
 use crate::header;
 use crate::stats::Deliveries;
 use crate::{KafkaError, Settings};
 
+mod room;
 mod ticket;
 
+pub(crate) use room::Room;
 pub(crate) use ticket::Ticket;
 use ticket::{Failure, Outcome};
 
@@ -34,35 +35,7 @@ const LOCKS: usize = 64;
 /// Bytes of memory that a record costs in the producer's queue beside key and value.
 const RECORD_OVERHEAD: usize = 256;
 
-/// Bytes that one permit of the queue's bound stands for: permits are counted in 32 bits.
-const PERMIT_BYTES: usize = 1024;
-
 type Client = ThreadedProducer<Context>;
-
-/// The bound of bytes that wait, shared by both producers.
-pub(crate) struct Room {
-    permits: Arc<Semaphore>,
-    all: u32,
-}
-
-impl Room {
-    pub(crate) fn new(bytes: usize) -> Self {
-        let all = u32::try_from(bytes / PERMIT_BYTES)
-            .unwrap_or(u32::MAX)
-            .clamp(1, 1 << 28);
-        Self {
-            permits: Arc::new(Semaphore::new(all as usize)),
-            all,
-        }
-    }
-
-    /// Permits for `bytes`; a single append larger than everything takes everything.
-    fn of(&self, bytes: usize) -> u32 {
-        u32::try_from(bytes.div_ceil(PERMIT_BYTES))
-            .unwrap_or(u32::MAX)
-            .clamp(1, self.all)
-    }
-}
 
 /// One of the two producers.
 pub(crate) struct Producer {
@@ -72,7 +45,7 @@ pub(crate) struct Producer {
     deliveries: Arc<Deliveries>,
     room: Arc<Room>,
     client: RwLock<Arc<Client>>,
-    renewing: AtomicBool,
+    renewing: Mutex<()>,
     locks: [Mutex<()>; LOCKS],
 }
 
@@ -92,7 +65,7 @@ impl Producer {
             deliveries,
             room,
             client: RwLock::new(Arc::new(client)),
-            renewing: AtomicBool::new(false),
+            renewing: Mutex::new(()),
             locks: [const { Mutex::new(()) }; LOCKS],
         })
     }
@@ -100,94 +73,89 @@ impl Producer {
     /// Appends, and waits for the last delivery report. `records` must not be empty.
     pub(crate) async fn append(&self, to: &TopicPartition, records: &[Record]) -> Result<Offset, LogError> {
         let (done, outcome) = oneshot::channel();
-        self.enqueue(to, records, Some(done)).await?;
-        match outcome.await {
-            Ok(outcome) => self.answer(to, records, outcome),
+        let client = self.enqueue(to, records, Some(done)).await?;
+        let outcome = outcome.await;
+        // Whoever comes next finds a client that works.
+        self.renew_if_broken(&client);
+        match outcome {
+            Ok(outcome) => answer(to, records, outcome),
             Err(_) => Err(LogError::Indeterminate("the producer was stopped".into())),
         }
     }
 
     /// Hands records over; what becomes of them shows in metrics and the log.
     pub(crate) async fn append_hasty(&self, to: &TopicPartition, records: &[Record]) -> Result<(), LogError> {
-        self.enqueue(to, records, None).await
+        self.enqueue(to, records, None).await.map(|_| ())
     }
 
+    /// Hands records over, and says to which client.
     async fn enqueue(
         &self,
         to: &TopicPartition,
         records: &[Record],
         done: Option<oneshot::Sender<Outcome>>,
-    ) -> Result<(), LogError> {
+    ) -> Result<Arc<Client>, LogError> {
         let bytes = records.iter().map(|record| size(record) + RECORD_OVERHEAD).sum();
-        let waiting = self.room.permits.clone().acquire_many_owned(self.room.of(bytes));
-        let full = || {
+        let waiting = self.room.take(self.role, bytes);
+        let room = tokio::time::timeout(self.settings.delivery_timeout, waiting).await;
+        let room = room.ok().flatten().ok_or_else(|| {
             LogError::Unavailable(
                 "too many records wait for delivery to Kafka; the cluster is slow or away".into(),
             )
-        };
-        let room = tokio::time::timeout(self.settings.delivery_timeout, waiting).await;
-        let room = room.map_err(|_| full())?.map_err(|_| full())?;
+        })?;
         let ticket = Ticket::new(records.len(), bytes, room, self.deliveries.clone(), done);
-        let client = self.client.read().clone();
+        let mut client = self.usable();
         let _apart = self.locks[slot(to)].lock();
         for (at, record) in records.iter().enumerate() {
-            if let Err(error) = send(&client, to, record, &ticket) {
+            let mut sent = send(&client, to, record, &ticket);
+            // It failed a moment ago, and has nothing of this append yet.
+            if at == 0 && matches!(sent, Err(Failure::Fatal)) {
+                client = self.usable();
+                sent = send(&client, to, record, &ticket);
+            }
+            if let Err(error) = sent {
                 // The rest never was in the queue. What is in it already may arrive.
                 ticket.withdraw(records.len() - at, error);
-                if matches!(error, Failure::Fatal) {
-                    self.renew(&client);
-                }
                 return if at == 0 {
                     Err(refusal(to, record, &error))
                 } else {
-                    Ok(())
+                    Ok(client)
                 };
             }
         }
-        Ok(())
+        Ok(client)
     }
 
-    fn answer(&self, to: &TopicPartition, records: &[Record], outcome: Outcome) -> Result<Offset, LogError> {
-        let Some(failure) = outcome.failure else {
-            return Offset::try_from(outcome.first)
-                .map_err(|_| LogError::Indeterminate("the cluster gave no offset".into()));
+    /// The client, or its successor where librdkafka gave it up: after what breaks the promises of an
+    /// idempotent producer it takes nothing any more.
+    fn usable(&self) -> Arc<Client> {
+        let client = self.client.read().clone();
+        if self.renew_if_broken(&client) {
+            return self.client.read().clone();
+        }
+        client
+    }
+
+    /// Puts a new client in the place of this one, if librdkafka gave it up. `true` when it did.
+    fn renew_if_broken(&self, client: &Arc<Client>) -> bool {
+        let Some((code, why)) = client.client().fatal_error() else {
+            return false;
         };
-        if matches!(failure, Failure::Fatal) {
-            let client = self.client.read().clone();
-            self.renew(&client);
+        let _turn = self.renewing.lock();
+        if !Arc::ptr_eq(&self.client.read(), client) {
+            return true;
         }
-        if outcome.stored > 0 {
-            let of = records.len();
-            let stored = outcome.stored;
-            return Err(LogError::Indeterminate(format!(
-                "{stored} of {of} records were stored: {failure}"
-            )));
-        }
-        let largest = records.iter().max_by_key(|record| size(record));
-        Err(match largest {
-            Some(record) if failure.is_certain() => refusal(to, record, &failure),
-            _ => LogError::Indeterminate(failure.to_string()),
-        })
-    }
-
-    /// Puts a new client in the place of `broken`, which librdkafka gave up.
-    fn renew(&self, broken: &Arc<Client>) {
-        if self.renewing.swap(true, Ordering::AcqRel) {
-            return;
-        }
-        if Arc::ptr_eq(&self.client.read(), broken) {
-            let context = Context::new(self.role, self.errors.clone());
-            match client::create::<Client>(&self.settings, self.role, context) {
-                Ok(client) => {
-                    let old = std::mem::replace(&mut *self.client.write(), Arc::new(client));
-                    tracing::warn!(producer = ?self.role, "a producer failed for good and was replaced");
-                    // Ending it waits for its thread.
-                    std::thread::spawn(move || drop(old));
-                }
-                Err(error) => tracing::error!(%error, "a producer could not be replaced"),
+        let context = Context::new(self.role, self.errors.clone());
+        match client::create::<Client>(&self.settings, self.role, context) {
+            Ok(new) => {
+                let old = std::mem::replace(&mut *self.client.write(), Arc::new(new));
+                tracing::warn!(producer = ?self.role, %code, why, "a producer failed for good and was replaced");
+                // Ending it waits for its thread.
+                std::thread::spawn(move || drop(old));
             }
+            Err(error) => tracing::error!(%error, "a producer could not be replaced"),
         }
-        self.renewing.store(false, Ordering::Release);
+        true
     }
 
     /// Waits until everything has its delivery report, at most `timeout`. Blocks.
@@ -197,6 +165,26 @@ impl Producer {
             tracing::warn!(producer = ?self.role, %error, "records were not delivered before the end");
         }
     }
+}
+
+/// What the caller of an append is told of its outcome.
+fn answer(to: &TopicPartition, records: &[Record], outcome: Outcome) -> Result<Offset, LogError> {
+    let Some(failure) = outcome.failure else {
+        return Offset::try_from(outcome.first)
+            .map_err(|_| LogError::Indeterminate("the cluster gave no offset".into()));
+    };
+    if outcome.stored > 0 {
+        let of = records.len();
+        let stored = outcome.stored;
+        return Err(LogError::Indeterminate(format!(
+            "{stored} of {of} records were stored: {failure}"
+        )));
+    }
+    let largest = records.iter().max_by_key(|record| size(record));
+    Err(match largest {
+        Some(record) if failure.is_certain() => refusal(to, record, &failure),
+        _ => LogError::Indeterminate(failure.to_string()),
+    })
 }
 
 /// Bytes of key and value.

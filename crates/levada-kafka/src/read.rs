@@ -40,17 +40,12 @@ impl Reader {
     }
 
     pub(crate) async fn read(&self, from: &Position, limit: ReadLimit) -> Result<RecordBatch, LogError> {
-        let begun = tokio::time::Instant::now();
-        let mut limit = limit;
-        for _ in 0..LOOKS {
-            if let Some(batch) = self.look(from, limit).await? {
-                return Ok(batch);
-            }
-            limit.wait = limit.wait.saturating_sub(begun.elapsed());
-        }
-        Err(LogError::Unavailable(format!(
-            "{from} cannot be read: the partition changes all the time"
-        )))
+        let read = looks(limit, |limit| self.look(from, limit)).await?;
+        read.ok_or_else(|| {
+            LogError::Unavailable(format!(
+                "{from} cannot be read: the partition changes all the time"
+            ))
+        })
     }
 
     /// One look at where the records are. `None` when they have moved meanwhile.
@@ -163,6 +158,25 @@ impl Reader {
     }
 }
 
+/// Looks until records are found where they were looked for, a few times; all looks together wait no
+/// longer than one may.
+async fn looks<F>(
+    limit: ReadLimit,
+    mut look: impl FnMut(ReadLimit) -> F,
+) -> Result<Option<RecordBatch>, LogError>
+where
+    F: Future<Output = Result<Option<RecordBatch>, LogError>>,
+{
+    let begun = tokio::time::Instant::now();
+    for _ in 0..LOOKS {
+        let wait = limit.wait.saturating_sub(begun.elapsed());
+        if let Some(batch) = look(ReadLimit { wait, ..limit }).await? {
+            return Ok(Some(batch));
+        }
+    }
+    Ok(None)
+}
+
 /// What lies behind the last record that a fetch gave.
 #[derive(Debug)]
 enum Behind {
@@ -235,6 +249,24 @@ mod tests {
         let behind = behind_the_last(5, bounds, fetch).await.expect("an answer");
         assert!(fetched.borrow().is_empty(), "{behind:?} too early");
         behind
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_wait_is_spread_over_all_looks() {
+        let limit = ReadLimit {
+            bytes: 1,
+            wait: Duration::from_secs(10),
+        };
+        let mut waits = Vec::new();
+        let look = |limit: ReadLimit| {
+            waits.push(limit.wait.as_secs());
+            async {
+                tokio::time::sleep(Duration::from_secs(3)).await;
+                Ok(None)
+            }
+        };
+        assert!(looks(limit, look).await.expect("no error").is_none());
+        assert_eq!(waits, [10, 7, 4, 1]);
     }
 
     #[tokio::test]

@@ -27,8 +27,8 @@ pub struct Settings {
     /// How long a question to the cluster (bounds, time seeks, topics) may take, and how long a read
     /// waits for a broker that should have records.
     pub request_timeout: Duration,
-    /// Most bytes of records that wait for delivery, of both producers together; more are refused as
-    /// unavailable.
+    /// Most bytes of records that wait for delivery, of both producers together; hasty ones hold at most
+    /// half of them. More are refused as unavailable.
     pub produce_bytes_max: usize,
     /// Largest record (key and value) in bytes; topics are created to take it. A topic that takes less
     /// refuses what is larger.

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use levada_event::{Offset, RecordBatch, TopicPartition};
 
-use super::FETCHERS;
+use super::{FETCHERS, Found};
 use crate::chunk::{Chunk, ChunkBuilder, Cut};
 use crate::fetch::{Assigned, Drained};
 use crate::recent::Recent;
@@ -26,10 +26,45 @@ pub(super) struct Place {
     pub(super) assigned: Assigned,
     /// The first record that has not been handed out, if it exists.
     pub(super) next: Offset,
-    /// A record that was taken out of the queue and did not fit.
-    pub(super) spare: Option<Chunk>,
-    pub(super) at_end: bool,
+    pub(super) stock: Stock,
     pub(super) used: Instant,
+}
+
+/// What was taken out of a place's queue and not handed out yet: records, and what was said behind
+/// them. That is said once, so it is kept until the records before it have gone.
+#[derive(Default)]
+pub(super) struct Stock {
+    records: Option<Chunk>,
+    behind: Option<Drained>,
+}
+
+impl Stock {
+    /// Adds what one look into the queue gave.
+    fn add(&mut self, records: Option<Chunk>, drained: Drained) {
+        if records.is_some() {
+            self.records = records;
+            // What was the end is not any more.
+            self.behind = None;
+        }
+        if matches!(drained, Drained::End | Drained::Failed(_)) {
+            self.behind = Some(drained);
+        }
+    }
+
+    /// Cuts a batch out of the records; `None` when there are none.
+    fn cut(&mut self, from: Offset, bytes: usize) -> Option<RecordBatch> {
+        let records = self.records.take()?;
+        let mut cut = Cut::new(from, bytes);
+        if !records.cut(from, &mut cut) {
+            self.records = Some(records);
+        }
+        cut.finish()
+    }
+
+    /// What is known to lie behind the records, once they have all gone.
+    fn verdict(&self) -> Option<Drained> {
+        self.behind.filter(|_| self.records.is_none())
+    }
 }
 
 /// How a reader gets its place.
@@ -107,32 +142,72 @@ impl Shelf {
 
 impl Place {
     /// Takes records out of the queue, until there are `bytes` of them.
-    pub(super) fn fill(&mut self, bytes: usize, recent: &Recent) -> Drained {
-        if self.spare.is_some() {
+    fn fill(&mut self, bytes: usize, recent: &Recent) -> Drained {
+        if self.stock.records.is_some() || matches!(self.stock.behind, Some(Drained::Failed(_))) {
             return Drained::Full;
         }
         let mut builder = ChunkBuilder::default();
         let drained = self.assigned.drain(&mut builder, bytes.max(1));
-        self.spare = builder.finish();
-        if let Some(spare) = &self.spare {
-            self.at_end = false;
-            recent.keep(&self.of, self.next, spare);
+        let records = builder.finish();
+        if let Some(records) = &records {
+            recent.keep(&self.of, self.next, records);
         }
-        if drained == Drained::End {
-            self.at_end = true;
-        }
+        self.stock.add(records, drained);
         drained
     }
 
-    /// Cuts a batch out of what was taken.
-    pub(super) fn cut(&mut self, from: Offset, bytes: usize) -> Option<RecordBatch> {
-        let mut cut = Cut::new(from, bytes);
-        let spare = self.spare.take()?;
-        if !spare.cut(from, &mut cut) {
-            self.spare = Some(spare);
+    /// What is there from `from` on, at most `bytes` of values; `None` when the queue says nothing yet.
+    pub(super) fn find(&mut self, from: Offset, bytes: usize, recent: &Recent) -> Option<Found> {
+        loop {
+            let drained = self.fill(bytes, recent);
+            if let Some(batch) = self.stock.cut(from, bytes) {
+                self.next = batch.next();
+                return Some(Found::Batch(batch));
+            }
+            match self.stock.verdict() {
+                Some(Drained::Failed(code)) => return Some(Found::Failed(code)),
+                Some(_) => return Some(Found::End),
+                None if drained == Drained::Empty => return None,
+                None => {}
+            }
         }
-        let batch = cut.finish()?;
-        self.next = batch.next();
-        Some(batch)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::error::RDKafkaErrorCode;
+
+    use super::*;
+
+    /// Offsets that are cut from `from` on, a record each time, and the verdict behind them.
+    fn all(stock: &mut Stock, mut from: Offset) -> (Vec<Offset>, Option<Drained>) {
+        let mut offsets = Vec::new();
+        while let Some(batch) = stock.cut(from, 1) {
+            assert!(stock.records.is_none() || stock.verdict().is_none());
+            offsets.extend(batch.iter().map(|record| record.offset));
+            from = batch.next();
+        }
+        (offsets, stock.verdict())
+    }
+
+    #[test]
+    fn what_was_said_behind_records_is_told_after_them() {
+        for said in [Drained::End, Drained::Failed(RDKafkaErrorCode::OffsetOutOfRange)] {
+            let mut stock = Stock::default();
+            stock.add(Some(Chunk::of(&[3, 4, 7], 10)), said);
+            assert_eq!(all(&mut stock, 3), (vec![3, 4, 7], Some(said)));
+            // It is said once, and asked for again.
+            stock.add(None, Drained::Empty);
+            assert_eq!(stock.verdict(), Some(said));
+        }
+    }
+
+    #[test]
+    fn records_behind_an_end_are_not_hidden_by_it() {
+        let mut stock = Stock::default();
+        stock.add(None, Drained::End);
+        stock.add(Some(Chunk::of(&[3], 10)), Drained::Empty);
+        assert_eq!(all(&mut stock, 3), (vec![3], None));
     }
 }

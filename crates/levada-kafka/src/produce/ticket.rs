@@ -7,8 +7,9 @@ use parking_lot::Mutex;
 use rdkafka::error::{KafkaError as Native, RDKafkaErrorCode};
 use rdkafka::message::Message;
 use rdkafka::producer::DeliveryResult;
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::oneshot;
 
+use super::room::Held;
 use crate::stats::Deliveries;
 
 /// Why a record was not stored, or is not known to be.
@@ -89,7 +90,7 @@ struct State {
     waiting: usize,
     outcome: Outcome,
     done: Option<oneshot::Sender<Outcome>>,
-    room: Option<OwnedSemaphorePermit>,
+    room: Option<Held>,
 }
 
 /// One append under way.
@@ -108,7 +109,7 @@ impl Ticket {
     pub(crate) fn new(
         records: usize,
         bytes: usize,
-        room: OwnedSemaphorePermit,
+        room: Held,
         deliveries: Arc<Deliveries>,
         done: Option<oneshot::Sender<Outcome>>,
     ) -> Arc<Self> {

@@ -3,14 +3,16 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use levada_event::{Offset, RecordBatch, TopicPartition};
 use levada_kafka::{KafkaLog, Settings};
 use levada_log::{Log, LogError, ReadLimit};
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+use tokio::task::JoinHandle;
 
 use super::cluster::settings;
-use super::records::{NOW, PATIENTLY, append, partition, record, values_from};
+use super::records::{NOW, PATIENTLY, append, follow, followed, partition, record, values_from};
 
 type Mock = MockCluster<'static, DefaultProducerContext>;
 
@@ -27,6 +29,20 @@ fn mock() -> (Mock, Settings) {
 
 async fn open(settings: &Settings) -> Arc<KafkaLog> {
     Arc::new(KafkaLog::open(settings.clone()).await.expect("the mock answers"))
+}
+
+/// One read that waits at `next`, the end of `of`.
+async fn waiting(
+    log: &Arc<KafkaLog>,
+    of: &TopicPartition,
+    next: Offset,
+) -> JoinHandle<Result<RecordBatch, LogError>> {
+    let reading = {
+        let (log, from) = (log.clone(), of.at(next));
+        tokio::spawn(async move { log.read(&from, PATIENTLY).await })
+    };
+    followed(log, 1).await;
+    reading
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -182,13 +198,7 @@ async fn a_waiting_reader_is_told_of_an_outage_and_goes_on_after_it() {
     let to = partition("t", 0);
     append(&*log, &to, &["before"]).await;
     let next = log.bounds(&to).await.expect("bounds").next;
-    let reading = {
-        let (log, from) = (log.clone(), to.at(next));
-        tokio::spawn(async move { log.read(&from, PATIENTLY).await })
-    };
-    while log.stats().lag.is_empty() {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    let reading = waiting(&log, &to, next).await;
     let begun = Instant::now();
     mock.broker_down(-1).expect("no broker");
     let answer = reading.await.expect("no panic");
@@ -227,23 +237,7 @@ async fn leaders_that_move_lose_and_repeat_nothing() {
     let to = partition("t", 0);
     append(&*log, &to, &["first"]).await;
     let from = log.bounds(&to).await.expect("bounds").next;
-    let reading = {
-        let (log, to) = (log.clone(), to.clone());
-        tokio::spawn(async move {
-            let mut position = to.at(from);
-            let mut values = Vec::new();
-            while values.len() < 60 {
-                let batch = log.read(&position, PATIENTLY).await.expect("read");
-                values.extend(
-                    batch
-                        .iter()
-                        .map(|r| String::from_utf8_lossy(r.value).into_owned()),
-                );
-                position.offset = batch.next();
-            }
-            values
-        })
-    };
+    let reading = follow(&log, &to, from, 60, 0);
     let mut expected = Vec::new();
     for i in 0..60 {
         if i % 20 == 10 {
@@ -254,7 +248,7 @@ async fn leaders_that_move_lose_and_repeat_nothing() {
         append(&*log, &to, &[&value]).await;
         expected.push(value);
     }
-    assert_eq!(reading.await.expect("no panic"), expected);
+    assert_eq!(reading.await.expect("no panic").0, expected);
     log.close().await;
 }
 
@@ -292,13 +286,7 @@ async fn a_broker_that_hangs_is_an_outage_too() {
     let to = partition("t", 0);
     append(&*log, &to, &["before"]).await;
     let next = log.bounds(&to).await.expect("bounds").next;
-    let reading = {
-        let (log, from) = (log.clone(), to.at(next));
-        tokio::spawn(async move { log.read(&from, PATIENTLY).await })
-    };
-    while log.stats().lag.is_empty() {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    let reading = waiting(&log, &to, next).await;
     let begun = Instant::now();
     mock.broker_round_trip_time(-1, Duration::from_secs(120))
         .expect("a hanging network");
@@ -307,4 +295,72 @@ async fn a_broker_that_hangs_is_an_outage_too() {
     assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
     mock.broker_round_trip_time(-1, Duration::ZERO)
         .expect("a network");
+}
+
+/// With the broker of one topic away, hasty events for it fill no more than their share of the memory.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_of_hasty_events_leaves_room_for_guaranteed_ones() {
+    let (mock, mut settings) = mock();
+    settings.produce_bytes_max = 256 * 1024;
+    let log = open(&settings).await;
+    let (away, well) = (partition("t", 0), partition("t", 1));
+    mock.partition_leader("t", 0, Some(1)).expect("a leader");
+    mock.partition_leader("t", 1, Some(2)).expect("a leader");
+    append(&*log, &away, &["before"]).await;
+    append(&*log, &well, &["before"]).await;
+    mock.broker_down(1).expect("no broker");
+    let hasty = || record("h".repeat(8 * 1024));
+    let mut taken = 0;
+    let full = Duration::from_millis(500);
+    while tokio::time::timeout(full, log.append_hasty(&away, vec![hasty()]))
+        .await
+        .is_ok()
+    {
+        taken += 1;
+        assert!(taken < 256 / 8, "their bytes are bounded");
+    }
+    // More hasty events stand in line; the guaranteed ones are not behind them.
+    let line: Vec<_> = (0..20)
+        .map(|_| {
+            let (log, away) = (log.clone(), away.clone());
+            tokio::spawn(async move { log.append_hasty(&away, vec![hasty()]).await })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    for i in 0..5 {
+        let append = log.append(&well, vec![record(format!("{i}{}", "g".repeat(16 * 1024)))]);
+        let appended = tokio::time::timeout(Duration::from_secs(10), append).await;
+        appended.expect("room for it").expect("taken");
+    }
+    mock.broker_up(1).expect("a broker");
+    for hasty in line {
+        hasty.await.expect("no panic").expect("room in the end");
+    }
+    log.close().await;
+}
+
+/// What the producer was doing is of unknown outcome, and what comes next is taken: nobody has to
+/// restart anything.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_producer_that_failed_for_good_is_replaced() {
+    let (mock, settings) = mock();
+    let log = open(&settings).await;
+    let to = partition("t", 0);
+    append(&*log, &to, &["before"]).await;
+    // The broker's view of the sequence is not the producer's, with nothing sent before that would
+    // explain it: from here on, order and uniqueness cannot be promised by this client.
+    mock.request_errors(
+        RDKafkaApiKey::Produce,
+        &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER],
+    );
+    let answer = log.append(&to, vec![record("lost")]).await;
+    assert!(matches!(answer, Err(LogError::Indeterminate(_))), "{answer:?}");
+    for i in 0..5 {
+        append(&*log, &to, &[&i.to_string()]).await;
+    }
+    assert_eq!(
+        values_from(&*log, &to, 0).await,
+        ["before", "0", "1", "2", "3", "4"]
+    );
+    log.close().await;
 }

@@ -7,7 +7,7 @@ use levada_log::{Log, ReadLimit};
 use tokio::task::JoinSet;
 
 use super::cluster::Cluster;
-use super::records::{NOW, PATIENTLY, partition, record, spec, values_from};
+use super::records::{NOW, follow, followed, partition, record, spec, values_from};
 
 async fn fifty(log: &dyn Log, topic: &str) -> Vec<TopicPartition> {
     log.topic(&spec(topic, 50)).await.expect("a topic");
@@ -24,26 +24,11 @@ async fn a_live_partition_is_fetched_once_however_many_read_it() {
     let mut readers = JoinSet::new();
     for of in &partitions {
         for _ in 0..10 {
-            let (log, of) = (log.clone(), of.clone());
-            readers.spawn(async move {
-                let mut position = of.at(0);
-                let mut values = Vec::new();
-                while values.len() < 6 {
-                    let batch = log.read(&position, PATIENTLY).await.expect("read");
-                    values.extend(
-                        batch
-                            .iter()
-                            .map(|r| String::from_utf8_lossy(r.value).into_owned()),
-                    );
-                    position.offset = batch.next();
-                }
-                (of.partition, values)
-            });
+            let (reading, partition) = (follow(&log, of, 0, 6, 0), of.partition);
+            readers.spawn(async move { (partition, reading.await.expect("no panic").0) });
         }
     }
-    while log.stats().lag.len() < 50 {
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
+    followed(&log, 50).await;
     let mut writers = JoinSet::new();
     for of in &partitions {
         let (log, of) = (log.clone(), of.clone());
@@ -121,19 +106,8 @@ async fn a_slow_reader_of_a_live_partition_misses_nothing() {
     let topic = format!("{}slow", cluster.prefix);
     log.topic(&spec(&topic, 50)).await.expect("a topic");
     let of = partition(&topic, 49);
-    let fast = {
-        let (log, of) = (log.clone(), of.clone());
-        tokio::spawn(async move {
-            let mut position = of.at(0);
-            while position.offset < 4000 {
-                let batch = log.read(&position, PATIENTLY).await.expect("read");
-                position.offset = batch.next();
-            }
-        })
-    };
-    while log.stats().lag.is_empty() && !fast.is_finished() {
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
+    let fast = follow(&log, &of, 0, 4000, 4000);
+    followed(&log, 1).await;
     // Several megabytes: more than the window keeps for those who are late.
     let padding = "x".repeat(2000);
     for round in 0..40 {

@@ -1,10 +1,13 @@
 //! Records with known content, and reading them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use levada_event::{Flags, Offset, Record, Splice, Timestamp, TopicName, TopicPartition};
+use levada_event::{Flags, Offset, Record, RecordBatch, Splice, Timestamp, TopicName, TopicPartition};
+use levada_kafka::KafkaLog;
 use levada_log::{Log, ReadLimit, Retention, TopicSpec};
+use tokio::task::JoinHandle;
 
 /// At once, whatever is there.
 pub const NOW: ReadLimit = ReadLimit {
@@ -48,6 +51,41 @@ pub async fn append(log: &dyn Log, to: &TopicPartition, values: &[&str]) -> Offs
     log.append(to, records).await.expect("the append is taken")
 }
 
+/// The values of a batch as text.
+pub fn texts(batch: &RecordBatch) -> impl Iterator<Item = String> {
+    batch
+        .iter()
+        .map(|record| String::from_utf8_lossy(record.value).into_owned())
+}
+
+/// A reader that waits for records from `from` on until it has `count` of them and stands at `end` or
+/// beyond. Gives their values and where it stands then.
+pub fn follow(
+    log: &Arc<KafkaLog>,
+    of: &TopicPartition,
+    from: Offset,
+    count: usize,
+    end: Offset,
+) -> JoinHandle<(Vec<String>, Offset)> {
+    let (log, mut position) = (log.clone(), of.at(from));
+    tokio::spawn(async move {
+        let mut values = Vec::new();
+        while values.len() < count || position.offset < end {
+            let batch = log.read(&position, PATIENTLY).await.expect("read");
+            values.extend(texts(&batch));
+            position.offset = batch.next();
+        }
+        (values, position.offset)
+    })
+}
+
+/// Waits until so many partitions are followed live.
+pub async fn followed(log: &KafkaLog, partitions: usize) {
+    while log.stats().lag.len() < partitions {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
 /// All values from `from` to the end as it was when this began, as text.
 pub async fn values_from(log: &dyn Log, of: &TopicPartition, from: Offset) -> Vec<String> {
     let end = log.bounds(of).await.expect("bounds").next;
@@ -55,9 +93,7 @@ pub async fn values_from(log: &dyn Log, of: &TopicPartition, from: Offset) -> Ve
     let mut values = Vec::new();
     while position.offset < end {
         let batch = log.read(&position, NOW).await.expect("what is kept can be read");
-        for record in batch.iter() {
-            values.push(String::from_utf8_lossy(record.value).into_owned());
-        }
+        values.extend(texts(&batch));
         assert!(batch.next() > position.offset, "a read before the end gets on");
         position.offset = batch.next();
     }

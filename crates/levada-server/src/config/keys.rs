@@ -289,7 +289,7 @@ pub const KEYS: &[Key] = &[
     key(
         "kafka.produce_bytes_max",
         "\"256MiB\"",
-        "Most bytes of records that wait for delivery; events beyond it are refused with 503.",
+        "Most bytes of records that wait for delivery, at most half of them hasty; events beyond it are refused with 503.",
     ),
     key(
         "kafka.catch_up_max",

@@ -296,6 +296,7 @@ async fn answer(
         } else {
             Start::Latest
         }),
+        now: Timestamp::from_system(std::time::SystemTime::now()),
         api: Api::EventStreams,
         format: if parts[2] == "sse" {
             Format::Sse

@@ -64,17 +64,23 @@ pub struct Opened {
     pub body: SessionBody,
 }
 
-/// Longest value of the gap header in bytes; what does not fit is still told in the stream, where
-/// the format can.
+/// Longest value of the gap header in bytes, so that it passes every proxy. A hundred gaps fit; all of them
+/// are told in the stream, where the format can.
 const GAP_HEADER_BYTES_MAX: usize = 4096;
 
+/// Room for the number of gaps that the header leaves out.
+const GAPS_LEFT_OUT_BYTES: usize = 16;
+
 impl Opened {
-    /// The value of the header that tells the gaps; `None` when there are none.
+    /// The value of the header that tells the gaps, ending in `+N` where N more did not fit; `None` when there
+    /// are none.
     pub fn gap_header(&self) -> Option<String> {
         let mut value = String::new();
-        for gap in &self.gaps {
+        for (told, gap) in self.gaps.iter().enumerate() {
             let item = gap.header_item();
-            if value.len() + item.len() + 2 > GAP_HEADER_BYTES_MAX {
+            if value.len() + item.len() + 2 > GAP_HEADER_BYTES_MAX - GAPS_LEFT_OUT_BYTES {
+                let separator = if value.is_empty() { "" } else { ", " };
+                value.push_str(&format!("{separator}+{}", self.gaps.len() - told));
                 break;
             }
             if !value.is_empty() {

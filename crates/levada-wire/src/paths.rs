@@ -34,7 +34,8 @@ pub const RC: &str = "/rc";
 /// Request header with the cursor to resume from (contract eventstreams §1.4).
 pub const LAST_EVENT_ID: &str = "last-event-id";
 /// Response header of a subscription whose asked position is gone: a list as
-/// [`Gap::header_item`](crate::Gap::header_item) writes it, joined by `, `.
+/// [`Gap::header_item`](crate::Gap::header_item) writes it, joined by `, `; the last
+/// may be `+N`: so many more that did not fit.
 pub const GAP: &str = "levada-gap";
 /// Request and response header that names a request in logs.
 pub const REQUEST_ID: &str = "x-request-id";

@@ -11,7 +11,7 @@ use futures_util::future::{BoxFuture, FutureExt};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use levada_event::splice::Origin;
 use levada_event::{Bounds, Offset, Start, Timestamp, TopicName, TopicPartition};
-use levada_log::{Log, LogError};
+use levada_log::{Log, LogError, Retention};
 use levada_wire::cursor::{Exact, First, PartitionElement};
 use levada_wire::{Element, Gap, GapReason};
 
@@ -107,9 +107,14 @@ pub(crate) async fn plan(log: &Arc<dyn Log>, request: Request) -> Result<Plan, O
     if wanted.len() > LANES_MAX {
         return Err(OpenError::TooManyPartitions);
     }
+    let kept: HashMap<&TopicName, Retention> = topics
+        .iter()
+        .map(|topic| (&topic.request.spec.name, topic.request.spec.retention))
+        .collect();
+    let horizon = |lane: &Lane| Horizon::of(kept.get(&lane.of.topic).copied(), request.now);
     let lookups = wanted
         .iter()
-        .map(|(lane, wanted)| place(log, lane, *wanted).boxed());
+        .map(|(lane, wanted)| place(log, lane, *wanted, horizon(lane)).boxed());
     let places = a_few_at_once(lookups.collect()).await?;
     let mut plan = Plan {
         shape: Arc::new(Shape {
@@ -122,9 +127,9 @@ pub(crate) async fn plan(log: &Arc<dyn Log>, request: Request) -> Result<Plan, O
         places: Vec::with_capacity(places.len()),
         gaps: Vec::new(),
     };
-    for (place, gap) in places {
+    for (place, gaps) in places {
         plan.places.push(place);
-        plan.gaps.extend(gap);
+        plan.gaps.extend(gaps);
     }
     Ok(plan)
 }
@@ -247,24 +252,59 @@ fn exactly(
     })
 }
 
-async fn place(log: &Arc<dyn Log>, lane: &Lane, wanted: Wanted) -> Result<(Place, Option<Gap>), LogError> {
+/// From when on nothing that was stored can have been removed.
+#[derive(Debug, Clone, Copy)]
+struct Horizon(Option<Timestamp>);
+
+impl Horizon {
+    /// Of a topic whose age alone decides. Where its size does too, or what was declared removes nothing,
+    /// any removed record may be a young one.
+    fn of(retention: Option<Retention>, now: Timestamp) -> Self {
+        let age = retention
+            .filter(|retention| retention.bytes.is_none())
+            .and_then(|retention| retention.age);
+        Self(age.map(|age| now.plus_millis(-i64::try_from(age.as_millis()).unwrap_or(i64::MAX))))
+    }
+
+    /// Whether records from `since` on may be gone. The beginning of 1970 and all before it ask for
+    /// whatever is kept, so that nobody misses anything.
+    fn hides(self, since: Timestamp) -> bool {
+        since.as_millis() > 0 && self.0.is_none_or(|horizon| since < horizon)
+    }
+}
+
+async fn place(
+    log: &Arc<dyn Log>,
+    lane: &Lane,
+    wanted: Wanted,
+    horizon: Horizon,
+) -> Result<(Place, Vec<Gap>), LogError> {
     let bounds = match lane.kind {
         LaneKind::Kept => log.bounds(&lane.of).await?,
         // Nothing to look up. Of a topic that appears later all is new, so it starts at the beginning.
-        LaneKind::Awaited | LaneKind::Ghost { .. } => return Ok((Place::unread(lane.kind), None)),
+        LaneKind::Awaited | LaneKind::Ghost { .. } => return Ok((Place::unread(lane.kind), Vec::new())),
     };
-    let finder = Finder { log, lane, bounds };
-    match wanted {
-        Wanted::Start(Start::Latest) => Ok((finder.latest(), None)),
-        Wanted::Start(Start::Earliest) => Ok((finder.at(bounds.earliest, First::Given(-2), None), None)),
-        Wanted::Start(Start::At(offset)) => Ok(finder.exact(offset, First::Given(signed(offset)), None)),
-        Wanted::Start(Start::Since(time)) => Ok((finder.since(time).await?, None)),
+    let finder = Finder {
+        log,
+        lane,
+        bounds,
+        horizon,
+    };
+    let start = match wanted {
+        Wanted::Start(start) => start,
         Wanted::Cursor {
             at,
             offset,
             timestamp,
-        } => finder.cursor(at, offset, timestamp).await,
-    }
+        } => return finder.cursor(at, offset, timestamp).await,
+    };
+    let (place, gap) = match start {
+        Start::Latest => (finder.latest(), None),
+        Start::Earliest => (finder.at(bounds.earliest, First::Given(-2), None), None),
+        Start::At(offset) => finder.exact(offset, First::Given(signed(offset)), None),
+        Start::Since(time) => finder.since(time).await?,
+    };
+    Ok((place, gap.into_iter().collect()))
 }
 
 impl Place {
@@ -290,6 +330,7 @@ struct Finder<'a> {
     log: &'a Arc<dyn Log>,
     lane: &'a Lane,
     bounds: Bounds,
+    horizon: Horizon,
 }
 
 impl Finder<'_> {
@@ -321,10 +362,20 @@ impl Finder<'_> {
 
     /// At the first record at or after `time`. The end was looked up before, so that a record which
     /// comes between the two look-ups is not lost when none was found.
-    async fn since(&self, time: Timestamp) -> Result<Place, LogError> {
+    ///
+    /// A gap where records of that time may have been removed: retention has removed some, the time lies
+    /// behind what it keeps for sure, and nothing older than the time is left.
+    async fn since(&self, time: Timestamp) -> Result<(Place, Option<Gap>), LogError> {
         let found = self.log.offset_at(&self.lane.of, time).await?;
         let next = found.unwrap_or(self.bounds.next);
-        Ok(self.at(next, First::Found(found), None))
+        let place = self.at(next, First::Found(found), None);
+        if !self.horizon.hides(time) {
+            return Ok((place, None));
+        }
+        // Looked up behind the seek: retention may have gone on meanwhile.
+        let earliest = self.log.bounds(&self.lane.of).await?.earliest;
+        let gone = earliest > 0 && next <= earliest;
+        Ok((place, gone.then(|| self.gap(GapReason::Expired, None, next))))
     }
 
     async fn cursor(
@@ -332,7 +383,7 @@ impl Finder<'_> {
         at: Option<Exact>,
         offset: Option<i64>,
         timestamp: Option<i64>,
-    ) -> Result<(Place, Option<Gap>), LogError> {
+    ) -> Result<(Place, Vec<Gap>), LogError> {
         let log_id = self.log.facts().id.as_str();
         // Until something new is sent, the id repeats what the client said.
         let first = offset.map_or(First::Latest, First::Given);
@@ -341,7 +392,8 @@ impl Finder<'_> {
             None => timestamp.map(told_by),
         };
         if let Some(exact) = at.filter(|exact| exact.is_of(log_id)) {
-            return Ok(self.exact(exact.next, first, sent));
+            let (place, gap) = self.exact(exact.next, first, sent);
+            return Ok((place, gap.into_iter().collect()));
         }
         let (place, gap) = match (offset, timestamp) {
             (Some(-1), _) => (self.latest(), None),
@@ -350,12 +402,12 @@ impl Finder<'_> {
                 // -2, and the other negative numbers, which mean nothing here: nothing is left out.
                 Err(_) => (self.at(self.bounds.earliest, first, None), None),
             },
-            (None, Some(millis)) => (self.since(Timestamp::from_millis(millis)).await?, None),
+            (None, Some(millis)) => self.since(Timestamp::from_millis(millis)).await?,
             (None, None) => (self.latest(), None),
         };
         // An exact position in another log: say that this one is only about the same.
         let foreign = at.map(|exact| self.gap(GapReason::ForeignLog, Some(exact.next), place.mark.next));
-        Ok((place, gap.or(foreign)))
+        Ok((place, foreign.into_iter().chain(gap).collect()))
     }
 
     fn gap(&self, reason: GapReason, asked: Option<Offset>, resumed: Offset) -> Gap {

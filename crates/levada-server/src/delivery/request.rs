@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use levada_event::Start;
+use levada_event::{Start, Timestamp};
 use levada_event::select::Selection;
 use levada_event::splice;
 use levada_log::{LogError, TopicSpec};
@@ -19,6 +19,8 @@ pub struct Request {
     pub topics: Vec<TopicRequest>,
     /// Where to start.
     pub from: From,
+    /// When it was asked.
+    pub now: Timestamp,
     /// In the manner of which API.
     pub api: Api,
     /// In which format.

@@ -86,6 +86,7 @@ async fn subscribe(app: &App, call: &mut Call, name: &str) -> Result<Response<Bo
     let request = Request {
         topics,
         from,
+        now: call.received,
         api: Api::Realtime,
         format,
         selection,

@@ -94,6 +94,7 @@ async fn subscribe(app: &App, call: &Call, segment: &str) -> Result<Response<Bod
     let request = Request {
         topics: streams.iter().flat_map(|stream| topics(app, stream)).collect(),
         from,
+        now: call.received,
         api: Api::EventStreams,
         format,
         selection,

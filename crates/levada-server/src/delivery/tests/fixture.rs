@@ -159,6 +159,7 @@ pub(super) fn request(topics: &[&str]) -> Request {
     Request {
         topics: topics.iter().map(|topic| topic_request(topic, 1)).collect(),
         from: From::Everywhere(Start::Latest),
+        now: Timestamp::from_millis(T0),
         api: Api::EventStreams,
         format: Format::Sse,
         selection: selection(&[]),

@@ -1,7 +1,9 @@
 //! Where sessions start (contract eventstreams §1.4, §1.5, §2.7, cases 46 to 76; realtime §1.4).
 
+use std::time::Duration;
+
 use levada_event::{Start, Timestamp};
-use levada_log::Log;
+use levada_log::{Log, Retention};
 use levada_log::memory::MemoryOptions;
 use levada_wire::cursor::PartitionElement;
 use levada_wire::{Element, ErrorCode};
@@ -213,7 +215,8 @@ async fn a_position_that_is_gone_is_told_and_replaced_by_the_nearest() {
         (
             r#"[{"topic":"eqiad.a","partition":0,"timestamp":1500000002000,"at":"0badcafe:5"}]"#,
             vec![2],
-            Some("eqiad.a/0;foreign_log;5;2"),
+            // By time, and of that time something may have been removed too.
+            Some("eqiad.a/0;foreign_log;5;2, eqiad.a/0;expired;-;2"),
             Some(r#"gap {"topic":"eqiad.a","partition":0,"reason":"foreign_log","asked":5,"resumed":2}"#),
         ),
         (
@@ -237,8 +240,67 @@ async fn a_position_that_is_gone_is_told_and_replaced_by_the_nearest() {
                 .map(String::as_str),
             comment
         );
-        assert_eq!(rig.stat("gaps") - before, i64::from(header.is_some()));
+        let told = header.map_or(0, |header| header.split(", ").count());
+        assert_eq!(rig.stat("gaps") - before, told as i64);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_time_of_which_events_may_be_gone_is_told() {
+    let rig = Rig::of_the_contract().await;
+    let hour = Duration::from_secs(3600);
+    let at = |millis: i64, age: Option<Duration>, bytes: Option<u64>| {
+        let mut asked = request(&["eqiad.a"]);
+        asked.from = since(millis);
+        asked.now = Timestamp::from_millis(T0 + 2000);
+        asked.topics[0].spec.retention = Retention { age, bytes };
+        asked
+    };
+    // Of a topic that never lost anything, no time is too early.
+    for millis in [1, T0 - 1, T0 + 1000, T0 + 9000] {
+        let reader = rig.open(at(millis, Some(Duration::ZERO), None)).await;
+        assert_eq!(reader.header, None, "{millis}");
+    }
+    rig.log.trim(&tp("eqiad.a", 0), 1);
+    let second = Duration::from_secs(1);
+    for (asked, told) in [
+        // Older than what is kept for sure, and nothing older is left.
+        (at(T0, Some(second), None), true),
+        (at(T0 + 999, Some(second), None), true),
+        // Nothing as young can have been removed.
+        (at(T0 + 1000, Some(second), None), false),
+        (at(T0, Some(hour), None), false),
+        // Something older is left.
+        (at(T0 + 1001, Some(Duration::ZERO), None), false),
+        (at(T0 + 9000, Some(Duration::ZERO), None), false),
+        // Where the size decides, or nothing that was declared, age says nothing.
+        (at(T0, Some(hour), Some(1)), true),
+        (at(T0, None, None), true),
+        // Whatever is kept.
+        (at(0, None, None), false),
+        (at(-5, None, None), false),
+    ] {
+        let from = format!("{:?} {:?}", asked.from, asked.topics[0].spec.retention);
+        let mut reader = rig.open(asked).await;
+        assert_eq!(
+            reader.header.as_deref(),
+            told.then_some("eqiad.a/0;expired;-;1"),
+            "{from}"
+        );
+        reader.offsets().await;
+        let comment = reader.comments.iter().find(|c| c.starts_with("gap"));
+        let text = r#"gap {"topic":"eqiad.a","partition":0,"reason":"expired","resumed":1}"#;
+        assert_eq!(comment.map(String::as_str), told.then_some(text), "{from}");
+    }
+    // Nothing at all is left.
+    rig.log.trim(&tp("eqiad.a", 0), 3);
+    let reader = rig.open(at(T0, Some(second), None)).await;
+    assert_eq!(reader.header.as_deref(), Some("eqiad.a/0;expired;-;3"));
+    // Ids that say a time only are times too.
+    let mut asked = at(T0, Some(second), None);
+    asked.from = last_event_id(&format!(r#"[{{"topic":"eqiad.a","partition":0,"timestamp":{T0}}}]"#));
+    let reader = rig.open(asked).await;
+    assert_eq!(reader.header.as_deref(), Some("eqiad.a/0;expired;-;3"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -251,7 +313,11 @@ async fn the_header_has_a_bound() {
     let opened = rig.try_open(asked).await.unwrap();
     assert_eq!(opened.gaps.len(), 1000);
     let header = opened.gap_header().unwrap();
-    assert!(header.len() < 4200 && header.ends_with(";0"), "{}", header.len());
+    let items: Vec<&str> = header.split(", ").collect();
+    let (last, told) = items.split_last().unwrap();
+    assert!(told.iter().all(|item| item.ends_with(";beyond_end;5;0")), "{header}");
+    assert_eq!(*last, format!("+{}", 1000 - told.len()));
+    assert!(header.len() <= 4096 && header.len() > 4000, "{}", header.len());
 }
 
 #[tokio::test(start_paused = true)]

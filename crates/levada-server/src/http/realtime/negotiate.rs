@@ -22,6 +22,9 @@ pub(super) const NDJSON: &str = "application/x-ndjson; charset=utf-8";
 const GZIP_LEVEL: u32 = 1;
 const ZSTD_LEVEL: i32 = 1;
 
+/// Length of a zstd block with one byte of content.
+const ZSTD_BLOCK_OF_ONE: usize = 4;
+
 /// The first entry of `Accept` that can be served; SSE without one.
 pub(super) fn format(headers: &HeaderMap) -> (Format, &'static str) {
     let accept = headers
@@ -95,16 +98,32 @@ impl Codec {
     }
 
     /// A sign of life that decodes to nothing: an empty block that is not the last one. Everything
-    /// before it must be flushed, so that it stands at the border of a byte and of a block. `begun` when
-    /// the codec has written its header.
-    fn empty(&self, begun: bool) -> &'static [u8] {
+    /// before it must be flushed, so that it stands at the border of a byte and of a block, and a header must
+    /// have been sent.
+    fn empty(&self) -> &'static [u8] {
         match self {
             // RFC 1951 §3.2.4: a stored block of length 0.
             Codec::Gzip(_) => &[0, 0, 0, 0xff, 0xff],
             // RFC 8878 §3.1.1.2: a raw block of size 0.
-            Codec::Zstd(_) if begun => &[0, 0, 0],
-            // RFC 8878 §3.1.2: a skippable frame of size 0; no frame begins without content.
-            Codec::Zstd(_) => &[0x50, 0x2a, 0x4d, 0x18, 0, 0, 0, 0],
+            Codec::Zstd(_) => &[0, 0, 0],
+        }
+    }
+
+    /// The header that begins the output, where the codec writes none before there is content. A skippable
+    /// frame (RFC 8878 §3.1.2) would do in its place, but clients that decode one frame and then stop (Python's
+    /// `zstandard` in httpx) take what follows for an error.
+    fn header(&self) -> std::io::Result<Option<Bytes>> {
+        match self {
+            Codec::Gzip(_) => Ok(None),
+            Codec::Zstd(_) => {
+                let mut twin = zstd::stream::write::Encoder::new(Vec::new(), ZSTD_LEVEL)?;
+                twin.write_all(b" ")?;
+                twin.flush()?;
+                let mut out = twin.get_ref().clone();
+                // A raw block: three bytes, then the content.
+                out.truncate(out.len().saturating_sub(ZSTD_BLOCK_OF_ONE));
+                Ok(Some(out.into()))
+            }
         }
     }
 
@@ -127,8 +146,10 @@ struct Compressed {
     /// Whether a chunk of spaces would be a heartbeat: in NDJSON, between lines.
     between_lines: bool,
     format: Format,
-    /// Whether the codec has written its header.
+    /// Whether the header was sent.
     begun: bool,
+    /// The header, when it was sent before the codec wrote it.
+    header: Option<Bytes>,
 }
 
 impl Compressed {
@@ -139,6 +160,7 @@ impl Compressed {
             between_lines: format == Format::Ndjson,
             format,
             begun: false,
+            header: None,
         }
     }
 
@@ -148,11 +170,20 @@ impl Compressed {
         };
         let is_beat = self.between_lines && !data.is_empty() && data.iter().all(|byte| *byte == b' ');
         if is_beat && self.begun {
-            return Ok(Bytes::from_static(codec.empty(true)));
+            return Ok(Bytes::from_static(codec.empty()));
         }
-        let out = codec.flushed(if is_beat { &[] } else { data })?;
-        if out.is_empty() && is_beat {
-            return Ok(Bytes::from_static(codec.empty(false)));
+        if is_beat && let Some(header) = codec.header()? {
+            let beat = [&*header, codec.empty()].concat();
+            self.begun = true;
+            self.header = Some(header);
+            return Ok(beat.into());
+        }
+        let mut out = codec.flushed(if is_beat { &[] } else { data })?;
+        if let Some(header) = self.header.take_if(|_| !out.is_empty()) {
+            out = match out.strip_prefix(&*header) {
+                Some(rest) => out.slice_ref(rest),
+                None => return Err(std::io::Error::other("the codec began with another header")),
+            };
         }
         self.begun |= !out.is_empty();
         if let (Format::Ndjson, false, Some(last)) = (self.format, is_beat, data.last()) {
@@ -182,7 +213,11 @@ impl http_body::Body for Compressed {
             }
             Some(Err(cut)) => Poll::Ready(Some(Err(cut))),
             None => {
-                let last = this.codec.take().map(Codec::finish);
+                let last = match (this.codec.take(), this.header.take()) {
+                    // RFC 8878 §3.1.1.2: a frame that has its header and nothing else ends with an empty block.
+                    (Some(Codec::Zstd(_)), Some(_)) => Some(Ok(Bytes::from_static(&[1, 0, 0]))),
+                    (codec, _) => codec.map(Codec::finish),
+                };
                 match last {
                     Some(Ok(bytes)) if !bytes.is_empty() => Poll::Ready(Some(Ok(Frame::data(bytes)))),
                     Some(Err(_)) => Poll::Ready(Some(Err(StreamCut))),

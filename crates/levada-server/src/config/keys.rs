@@ -354,7 +354,7 @@ pub const KEYS: &[Key] = &[
     key(
         "auth.connections_per_account",
         "10",
-        "Most Realtime connections that one account may have open; more are answered 429. 0 for no bound.",
+        "Most streams that one account may have open, on all routes together; more are answered 429. 0 for no bound.",
     ),
     key(
         "auth.issuer",

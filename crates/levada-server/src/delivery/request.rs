@@ -3,9 +3,9 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use levada_event::{Start, Timestamp};
 use levada_event::select::Selection;
 use levada_event::splice;
+use levada_event::{Start, Timestamp};
 use levada_log::{LogError, TopicSpec};
 use levada_wire::{Element, ErrorCode, StreamError};
 

@@ -145,10 +145,12 @@ impl App {
         Err(self.refusal(call, &AuthError::Forbidden, &why))
     }
 
-    /// Takes a place among the account's open Realtime connections; `None` for a reader without an
+    /// Takes a place among the account's open streams, on whichever route; `None` for a reader without an
     /// account.
-    #[expect(clippy::result_large_err, reason = "a response that is sent at once")]
-    pub(super) fn enter_account(&self, call: &Call) -> Result<Option<Place>, Response<Body>> {
+    ///
+    /// # Errors
+    /// It has as many as it may: what to tell the reader.
+    pub(super) fn enter_account(&self, call: &Call) -> Result<Option<Place>, String> {
         let Some(principal) = &call.principal else {
             return Ok(None);
         };
@@ -157,14 +159,9 @@ impl App {
         }
         metrics::counter!("levada_streams_refused_total", "reason" => "too_many_connections").increment(1);
         let limit = self.config.auth.connections_per_account;
-        let message = format!(
+        Err(format!(
             "this account has {limit} connections open, as many as it may; end one, or read more parts over each"
-        );
-        let mut response = self.message(StatusCode::TOO_MANY_REQUESTS, &message, "");
-        response
-            .headers_mut()
-            .insert(http::header::RETRY_AFTER, HeaderValue::from_static("1"));
-        Err(response)
+        ))
     }
 
     /// Resolves when whoever asks may no longer read this: the session was ended, the key removed, a

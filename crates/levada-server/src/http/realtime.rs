@@ -59,7 +59,7 @@ pub(super) async fn get(app: &App, mut call: Call, name: &str) -> Response<Body>
 }
 
 async fn subscribe(app: &App, call: &mut Call, name: &str) -> Result<Response<Body>, Box<Response<Body>>> {
-    let refused = |Refusal(status, message)| Box::new(app.message(status, &message, ""));
+    let refused = |refusal: Refusal| Box::new(app.refuse(&refusal));
     let stream = find(app, name).map_err(refused)?;
     let wanted = vec![Wanted::read(path_of(name), stream.name.clone())];
     app.require(call, &wanted)?;
@@ -178,7 +178,9 @@ fn path_of(name: &str) -> String {
 
 /// Places among the open streams: of the account where there is one, else of the address.
 fn enter(app: &App, call: &Call) -> Result<Vec<Place>, Box<Response<Body>>> {
-    if let Some(place) = app.enter_account(call)? {
+    let too_many =
+        |message: &str| Box::new(app.refuse(&Refusal(StatusCode::TOO_MANY_REQUESTS, message.to_owned())));
+    if let Some(place) = app.enter_account(call).map_err(|why| too_many(&why))? {
         return Ok(vec![place]);
     }
     match app.clients.enter(&call.sender(app).to_string()) {
@@ -186,31 +188,27 @@ fn enter(app: &App, call: &Call) -> Result<Vec<Place>, Box<Response<Body>>> {
         None => {
             metrics::counter!("levada_streams_refused_total", "reason" => "too_many_connections")
                 .increment(1);
-            let message = "Too many parallel connections from this address; end one and try again";
-            let mut response = app.message(StatusCode::TOO_MANY_REQUESTS, message, "");
-            response
-                .headers_mut()
-                .insert(http::header::RETRY_AFTER, HeaderValue::from_static("1"));
-            Err(Box::new(response))
+            Err(too_many(
+                "Too many parallel connections from this address; end one and try again",
+            ))
         }
     }
 }
 
-/// Fields and filters, checked against the stream's schema where it has one.
+/// Fields and filters, checked against the stream's schema where it has one. Who names none gets events
+/// whether or not the schema can be read.
 async fn selection(app: &App, stream: &Arc<Stream>, params: &Params) -> Result<Selection, Refusal> {
+    let named = !params.fields.is_empty() || !params.filters.is_empty();
     let loaded = match (&stream.schema_uri, &stream.schema_title) {
+        _ if !named => None,
         (Some(uri), _) => Some(app.schemas.schema(uri).await),
         (None, Some(title)) => Some(app.schemas.latest(title).await),
         (None, None) => None,
     };
-    // A schema that cannot be read hides no events: its fields are then taken as they are named.
-    let schema = loaded.and_then(|loaded| {
-        loaded
-            .inspect_err(
-                |error| tracing::warn!(stream = stream.name, %error, "fields and filters are not checked"),
-            )
-            .ok()
-    });
+    let schema = match loaded.transpose() {
+        Ok(schema) => schema,
+        Err(error) => return Err(unreadable(stream, &error.to_string())),
+    };
     let dialect = match stream.levada.splice {
         SpliceKind::Meta => Dialect::Meta,
         SpliceKind::Event => Dialect::Event,
@@ -242,6 +240,22 @@ async fn selection(app: &App, stream: &Arc<Stream>, params: &Params) -> Result<S
         redaction: redaction(app, std::slice::from_ref(stream)),
     };
     Selection::new(spec).map_err(|e| Refusal::unprocessable(e.to_string()))
+}
+
+/// Unchecked, a slip of the pen in a name would be an empty stream.
+fn unreadable(stream: &Stream, error: &str) -> Refusal {
+    tracing::warn!(
+        stream = stream.name,
+        error,
+        "fields and filters cannot be checked"
+    );
+    Refusal(
+        StatusCode::SERVICE_UNAVAILABLE,
+        format!(
+            "the schema of {} cannot be read just now, so fields and filters cannot be checked; try again, or ask without them",
+            stream.name
+        ),
+    )
 }
 
 /// A position in one partition.
@@ -358,6 +372,20 @@ fn named(topic: &TopicRequest, positions: &[(u32, Position)]) -> Vec<Element> {
 }
 
 impl App {
+    /// A refusal in the shape of the contract (§1.9); one that may pass says when to ask again.
+    fn refuse(&self, Refusal(status, message): &Refusal) -> Response<Body> {
+        let mut response = self.message(*status, message, "");
+        if matches!(
+            *status,
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS
+        ) {
+            response
+                .headers_mut()
+                .insert(http::header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+
     /// A wrong method on a route of the Realtime API.
     pub(super) fn realtime_wrong_method(&self) -> Response<Body> {
         if self.config.compat.realtime {

@@ -43,7 +43,7 @@ pub(super) async fn get(app: &App, call: Call, segment: &str) -> Response<Body> 
 async fn subscribe(app: &App, call: &Call, segment: &str) -> Result<Response<Body>, Box<Response<Body>>> {
     let problem =
         |code, kind: &str, title: &str, detail: &str| Box::new(app.problem(code, kind, title, detail, call));
-    let place = enter(app, call)?;
+    let mut places = vec![enter(app, call)?];
     let names = subscription::stream_names(segment)
         .map_err(|e| problem(e.code(), e.code().as_str(), "Stream Not Found", &e.to_string()))?;
     let snapshot = app.catalog.snapshot();
@@ -62,6 +62,10 @@ async fn subscribe(app: &App, call: &Call, segment: &str) -> Result<Response<Bod
         .map(|stream| Wanted::read(format!("{STREAM}/{}", stream.name), &stream.name))
         .collect();
     app.require(call, &wanted).map_err(Box::new)?;
+    let of_account = app
+        .enter_account(call)
+        .map_err(|why| too_many(app, call, "Too Many Concurrent Connections Of Your Account", &why))?;
+    places.extend(of_account);
     let query = Subscription::parse(names, call.request.uri().query()).map_err(|e| {
         let title = match e.code() {
             ErrorCode::InvalidTimestamp => "Invalid timestamp",
@@ -113,7 +117,7 @@ async fn subscribe(app: &App, call: &Call, segment: &str) -> Result<Response<Bod
     if let Some(revoked) = app.revoked(call, wanted) {
         session.end_when(revoked);
     }
-    let body = Counted::new(session, vec![place]);
+    let body = Counted::new(session, places);
     let mut response = Response::new(Body::Stream(Box::pin(body)));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
@@ -155,14 +159,23 @@ fn enter(app: &App, call: &Call) -> Result<Place, Box<Response<Body>>> {
     let client = client.unwrap_or_else(|| call.peer.ip().to_string());
     app.clients.enter(&client).ok_or_else(|| {
         metrics::counter!("levada_streams_refused_total", "reason" => "too_many_connections").increment(1);
-        Box::new(app.problem(
-            ErrorCode::TooManyConnections,
-            "too_many_requests",
+        too_many(
+            app,
+            call,
             "Too Many Concurrent Connections From Your Client IP",
             "Your HTTP client is likely opening too many concurrent connections.",
-            call,
-        ))
+        )
     })
+}
+
+fn too_many(app: &App, call: &Call, title: &str, detail: &str) -> Box<Response<Body>> {
+    Box::new(app.problem(
+        ErrorCode::TooManyConnections,
+        "too_many_requests",
+        title,
+        detail,
+        call,
+    ))
 }
 
 /// The streams behind the names, and the names behind which there is none for readers.

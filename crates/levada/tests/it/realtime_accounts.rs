@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::accounts::{ask, done, tokens};
 use crate::articles::{assert_dense, open, place, publish, site};
-use crate::client::PATIENCE;
+use crate::client::{self, PATIENCE};
 use crate::server::{Server, Site};
 
 const ARTICLES: usize = 600;
@@ -93,6 +93,36 @@ fn ten_connections_read_what_one_reads_and_the_eleventh_is_told() {
     streams.pop();
     let begun = Instant::now();
     while open(&server, &lines, &json!({})).status != 200 {
+        assert!(begun.elapsed() < PATIENCE, "the place is not free");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn the_streams_of_an_account_count_together_on_all_routes() {
+    let site = site("[auth]\nmode = \"required\"\n");
+    let made = done(&site, &["keys", "add", "r", "--scope", "stream:*:read"], "");
+    let key = made.lines().find_map(|line| line.strip_prefix("key: ")).unwrap();
+    let server = site.start();
+    let headers = [("x-api-key", key)];
+    let open = |path: &str| client::request(server.address, "GET", path, &headers, b"");
+    let routes = ["/v2/stream/articles", "/v2/articles", "/v2/streams/articles"];
+    let ten: Vec<_> = routes.iter().cycle().take(10).map(|path| open(path)).collect();
+    let statuses: Vec<u16> = ten.iter().map(|response| response.status).collect();
+    assert_eq!(statuses, [200; 10]);
+    for path in routes {
+        let eleventh = open(path);
+        assert_eq!(eleventh.status, 429, "{path}");
+        assert_eq!(eleventh.header("retry-after"), Some("1"), "{path}");
+        assert!(
+            eleventh.text().contains("this account has 10 connections open"),
+            "{path}"
+        );
+    }
+    // A place that is given up is free for every route.
+    drop(ten);
+    let begun = Instant::now();
+    while open("/v2/stream/articles").status != 200 {
         assert!(begun.elapsed() < PATIENCE, "the place is not free");
         std::thread::sleep(std::time::Duration::from_millis(50));
     }

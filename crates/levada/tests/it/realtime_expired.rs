@@ -34,9 +34,21 @@ fn an_expired_position_starts_at_the_oldest_event_and_says_so() {
     };
     let long_ago = json!({"parts": [0], "since_per_partition": {"0": "2020-01-01T00:00:00Z"}});
     for (accept, asked, parameters) in [
-        ("application/x-ndjson", "0", json!({"parts": [0], "offsets": {"0": 0}})),
-        ("text/event-stream", "0", json!({"parts": [0], "offsets": {"0": 0}})),
-        ("application/x-ndjson", "-", json!({"since": "2020-01-01T00:00:00Z"})),
+        (
+            "application/x-ndjson",
+            "0",
+            json!({"parts": [0], "offsets": {"0": 0}}),
+        ),
+        (
+            "text/event-stream",
+            "0",
+            json!({"parts": [0], "offsets": {"0": 0}}),
+        ),
+        (
+            "application/x-ndjson",
+            "-",
+            json!({"since": "2020-01-01T00:00:00Z"}),
+        ),
         ("text/event-stream", "-", long_ago),
     ] {
         let response = open(&server, &[("accept", accept)], &parameters);
@@ -50,7 +62,11 @@ fn an_expired_position_starts_at_the_oldest_event_and_says_so() {
             let comment = stream.frame().unwrap();
             assert!(comment.lines[0].starts_with(": gap {"), "{comment:?}");
             assert!(comment.lines[0].contains("\"reason\":\"expired\""), "{comment:?}");
-            assert_eq!(comment.lines[0].contains("\"asked\":0"), asked == "0", "{comment:?}");
+            assert_eq!(
+                comment.lines[0].contains("\"asked\":0"),
+                asked == "0",
+                "{comment:?}"
+            );
             stream.event().event()
         } else {
             serde_json::from_str(&stream.line().unwrap()).unwrap()

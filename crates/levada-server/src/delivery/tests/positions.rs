@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use levada_event::{Start, Timestamp};
-use levada_log::{Log, Retention};
 use levada_log::memory::MemoryOptions;
+use levada_log::{Log, Retention};
 use levada_wire::cursor::PartitionElement;
 use levada_wire::{Element, ErrorCode};
 
@@ -298,7 +298,9 @@ async fn a_time_of_which_events_may_be_gone_is_told() {
     assert_eq!(reader.header.as_deref(), Some("eqiad.a/0;expired;-;3"));
     // Ids that say a time only are times too.
     let mut asked = at(T0, Some(second), None);
-    asked.from = last_event_id(&format!(r#"[{{"topic":"eqiad.a","partition":0,"timestamp":{T0}}}]"#));
+    asked.from = last_event_id(&format!(
+        r#"[{{"topic":"eqiad.a","partition":0,"timestamp":{T0}}}]"#
+    ));
     let reader = rig.open(asked).await;
     assert_eq!(reader.header.as_deref(), Some("eqiad.a/0;expired;-;3"));
 }
@@ -315,7 +317,10 @@ async fn the_header_has_a_bound() {
     let header = opened.gap_header().unwrap();
     let items: Vec<&str> = header.split(", ").collect();
     let (last, told) = items.split_last().unwrap();
-    assert!(told.iter().all(|item| item.ends_with(";beyond_end;5;0")), "{header}");
+    assert!(
+        told.iter().all(|item| item.ends_with(";beyond_end;5;0")),
+        "{header}"
+    );
     assert_eq!(*last, format!("+{}", 1000 - told.len()));
     assert!(header.len() <= 4096 && header.len() > 4000, "{}", header.len());
 }

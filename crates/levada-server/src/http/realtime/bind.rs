@@ -237,7 +237,7 @@ impl Params {
         }
     }
 
-    /// The positions in partitions that are read.
+    /// The positions in partitions that are read, of all topics alike.
     pub(super) fn positions(&self, chosen: impl Fn(i64) -> bool) -> Result<Vec<(u32, Position)>, String> {
         let mut positions = Vec::new();
         let partition = |number: &i64| u32::try_from(*number).ok().filter(|_| chosen(*number));
@@ -247,6 +247,17 @@ impl Params {
                 return Err("for a specific partion, specify either offset or time-offset (since_per_partition), not both".into());
             }
             positions.push((place, Position::Offset(*offset)));
+        }
+        // An offset that names its topic is one in that partition too; a time is one in every topic.
+        for (topic, number) in self.topic_offsets.keys().filter(|(_, number)| chosen(*number)) {
+            if self.since_per_partition.contains_key(number) {
+                return Err("for a specific partion, specify either offset or time-offset (since_per_partition), not both".into());
+            }
+            if self.offsets.contains_key(number) {
+                return Err(format!(
+                    "offsets name partition {number} twice, as {number} and as {topic}/{number}; write one of them"
+                ));
+            }
         }
         for (number, time) in &self.since_per_partition {
             if let Some(place) = partition(number) {

@@ -33,7 +33,7 @@ pub(in crate::http) async fn positions(app: &App, call: &Call, name: &str) -> Re
 }
 
 async fn look(app: &App, call: &Call, name: &str) -> Result<Response<Body>, Box<Response<Body>>> {
-    let refused = |Refusal(status, message)| Box::new(app.message(status, &message, ""));
+    let refused = |refusal: Refusal| Box::new(app.refuse(&refusal));
     let stream = find(app, name).map_err(refused)?;
     app.require(call, &[Wanted::read(path_of(name), stream.name.clone())])?;
     let log = app.delivery.log();

@@ -89,6 +89,19 @@ pub enum RealtimeNotice {
         /// The `levada-gap` header.
         text: String,
     },
+    /// The server has another log than the offsets are of: its data was replaced, or it is another server. The
+    /// offsets are dropped and everything is read from the time at which reading began, so events may
+    /// come twice.
+    OtherLog {
+        /// Which one.
+        connection: usize,
+        /// The id of the log that the offsets were of.
+        known: String,
+        /// The id of the log that is there.
+        found: String,
+        /// From when on it is read.
+        since: Option<Timestamp>,
+    },
     /// It ended or could not be made.
     Disconnected {
         /// Which one.
@@ -154,6 +167,7 @@ impl RealtimeSubscriber {
                 ever: false,
                 layout: Layout::ARTICLES,
                 looked: false,
+                other_log: None,
                 starts: Vec::new(),
             };
             running.spawn(connection.follow(send.clone()));
@@ -186,6 +200,15 @@ impl RealtimeSubscriber {
                     for (partition, next) in starts {
                         self.position.begin_at(partition, next);
                     }
+                }
+                Some(Step::Log(log)) => {
+                    self.position.meet(&log);
+                }
+                Some(Step::OtherLog { log, parts, layout }) => {
+                    self.position.meet(&log);
+                    // Where another connection told first, this one may have brought events of the old log since.
+                    self.position
+                        .forget(|partition| parts.contains(&layout.part(partition)));
                 }
                 Some(Step::Serving(since)) => self.position.begin(since),
                 Some(Step::Ended(error)) => self.ended = Some(error),

@@ -37,6 +37,9 @@ pub const LAST_EVENT_ID: &str = "last-event-id";
 /// [`Gap::header_item`](crate::Gap::header_item) writes it, joined by `, `; the last
 /// may be `+N`: so many more that did not fit.
 pub const GAP: &str = "levada-gap";
+/// Response header of the Realtime API: the id of the log that offsets belong to. Another id under the same
+/// address means other data.
+pub const LOG_ID: &str = "levada-log";
 /// Request and response header that names a request in logs.
 pub const REQUEST_ID: &str = "x-request-id";
 /// Response header of the intake: the machine-readable outcome of the whole request where it is one

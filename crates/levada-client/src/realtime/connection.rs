@@ -26,6 +26,14 @@ pub(super) enum Step {
     /// What one read brought, in order.
     Events(Vec<RealtimeEvent>),
     Notice(RealtimeNotice),
+    /// The log that the server has.
+    Log(String),
+    /// The server has another log than the offsets of these parts are of.
+    OtherLog {
+        log: String,
+        parts: Vec<u8>,
+        layout: Layout,
+    },
     /// Next offsets of partitions from which nothing has come.
     Starts(Vec<(u32, u64)>),
     /// The server serves, by its own clock from this time on.
@@ -47,6 +55,8 @@ pub(super) struct Connection {
     pub(super) layout: Layout,
     /// Whether the layout is what the server says.
     pub(super) looked: bool,
+    /// The log that the offsets were of, until that is told.
+    pub(super) other_log: Option<String>,
     /// Where partitions begin that no event has come from.
     pub(super) starts: Vec<(u32, u64)>,
 }
@@ -107,6 +117,9 @@ impl Connection {
         let layout = layout.map_err(|why| Refusal::Final(SubscribeError::Unexpected(why)))?;
         self.layout = layout;
         self.looked = !positions.partitions.is_empty();
+        if let Some(log) = &positions.log {
+            self.other_log = self.position.meet(log).or(self.other_log.take());
+        }
         let since = self.position.start();
         let mine = positions
             .partitions
@@ -206,10 +219,38 @@ impl Connection {
             served_at,
         } = connected;
         self.ever = true;
+        let connection = self.number;
+        let log = response.headers().get(paths::LOG_ID);
+        let log = log.map(|log| String::from_utf8_lossy(log.as_bytes()).into_owned());
+        let is_other = log.as_deref().and_then(|log| self.position.meet(log));
+        let reread = is_other.is_some();
+        if let Some(known) = is_other.or(self.other_log.take()) {
+            let found = self.position.log().unwrap_or_default().to_owned();
+            let step = Step::OtherLog {
+                log: found.clone(),
+                parts: self.parts.clone(),
+                layout: self.layout,
+            };
+            tell(out, step).await?;
+            let notice = RealtimeNotice::OtherLog {
+                connection,
+                known,
+                found,
+                since: self.position.start(),
+            };
+            tell(out, Step::Notice(notice)).await?;
+        } else if let Some(log) = log {
+            tell(out, Step::Log(log)).await?;
+        }
+        if reread {
+            // This response was asked for with offsets of the other log.
+            self.looked = false;
+            self.starts.clear();
+            return Ok(Ok("the offsets were of another log".to_owned()));
+        }
         // Partitions that bring nothing before the connection ends go on from here.
         let served_at = served_at.unwrap_or_else(|| Timestamp::from_system(SystemTime::now()));
         self.position.begin(served_at);
-        let connection = self.number;
         if !self.starts.is_empty() {
             tell(out, Step::Starts(std::mem::take(&mut self.starts))).await?;
         }

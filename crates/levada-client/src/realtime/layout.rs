@@ -89,6 +89,8 @@ struct Place<'l> {
 /// The answer of `…/positions`, as far as it matters here.
 #[derive(Deserialize)]
 pub(super) struct Positions {
+    /// The id of the log.
+    pub(super) log: Option<String>,
     splice: Option<String>,
     pub(super) partitions: Vec<Row>,
 }

@@ -124,7 +124,7 @@ async fn a_cut_line_is_read_again_and_a_gap_is_told() {
             }
             RealtimeDelivery::Notice(RealtimeNotice::Disconnected { .. }) => cuts += 1,
             RealtimeDelivery::Notice(RealtimeNotice::Gap { text, .. }) => gaps.push(text),
-            RealtimeDelivery::Notice(RealtimeNotice::Connected { .. }) => {}
+            RealtimeDelivery::Notice(_) => {}
         }
     }
     assert_eq!((events, cuts), (vec![4, 5], 2));
@@ -134,6 +134,92 @@ async fn a_cut_line_is_read_again_and_a_gap_is_told() {
     let times = again["since_per_partition"].as_object().unwrap();
     assert_eq!(times.len(), 49);
     assert!(times.values().all(|time| *time == "2026-01-01T00:00:00.000Z"));
+}
+
+/// A position of log `a`, and where reading began.
+fn of_log_a() -> RealtimePosition {
+    r#"{"log":"aaaaaaaa","offsets":{"1":5,"9":3},"since":"2025-12-31T00:00:00.000Z"}"#
+        .parse()
+        .unwrap()
+}
+
+/// Everything up to the first event, which is processed.
+async fn until_event(subscriber: &mut RealtimeSubscriber) -> Vec<RealtimeNotice> {
+    let mut notices = Vec::new();
+    loop {
+        match subscriber.next().await.unwrap() {
+            RealtimeDelivery::Event(event) => {
+                subscriber.processed(&event);
+                return notices;
+            }
+            RealtimeDelivery::Notice(notice) => notices.push(notice),
+        }
+    }
+}
+
+fn other_log(notices: &[RealtimeNotice]) -> Option<(&str, &str)> {
+    notices.iter().find_map(|notice| match notice {
+        RealtimeNotice::OtherLog { known, found, .. } => Some((&**known, &**found)),
+        _ => None,
+    })
+}
+
+#[tokio::test]
+async fn offsets_of_another_log_are_not_asked_for() {
+    let mut told = reply(
+        200,
+        r#"{"log":"bbbbbbbb","splice":"event","partitions":[{"topic":"articles","partition":0,"next":2},{"topic":"articles","partition":1,"next":7}]}"#,
+    );
+    told.headers.push(("content-type", "application/json"));
+    let mut stream = lines([text(&line(1, 0)), Part::Hang]);
+    stream.headers.push(("levada-log", "bbbbbbbb"));
+    let scripted = Scripted::start([told, stream]).await;
+    let mut config = config("articles");
+    config.position = of_log_a();
+    let mut subscriber = RealtimeSubscriber::new(scripted.server(), config).unwrap();
+    let notices = until_event(&mut subscriber).await;
+    assert_eq!(other_log(&notices), Some(("aaaaaaaa", "bbbbbbbb")), "{notices:?}");
+    let asked = body(&scripted, 1);
+    assert_eq!(asked.get("offsets"), None, "{asked}");
+    assert_eq!(
+        asked["since_per_partition"],
+        json!({"0": "2025-12-31T00:00:00.000Z", "1": "2025-12-31T00:00:00.000Z"})
+    );
+    assert_eq!(
+        subscriber.position().to_string(),
+        r#"{"log":"bbbbbbbb","offsets":{"1":1},"since":"2025-12-31T00:00:00.000Z"}"#
+    );
+}
+
+#[tokio::test]
+async fn a_log_that_is_replaced_between_two_connections_is_noticed() {
+    let of = |log: &'static str, parts: Vec<Part>| {
+        let mut stream = lines(parts);
+        stream.headers.push(("levada-log", log));
+        stream
+    };
+    let scripted = Scripted::start([
+        untold(),
+        of("aaaaaaaa", vec![text(&line(1, 5)), Part::Cut]),
+        // Asked for with the offsets of the old log: what it brings does not count.
+        of("bbbbbbbb", vec![text(&line(1, 6)), Part::Hang]),
+        untold(),
+        of("bbbbbbbb", vec![text(&line(1, 0)), Part::Hang]),
+    ])
+    .await;
+    let mut config = config("articles");
+    config.position = of_log_a();
+    let mut subscriber = RealtimeSubscriber::new(scripted.server(), config).unwrap();
+    let notices = until_event(&mut subscriber).await;
+    assert_eq!(other_log(&notices), None, "{notices:?}");
+    let notices = until_event(&mut subscriber).await;
+    assert_eq!(other_log(&notices), Some(("aaaaaaaa", "bbbbbbbb")), "{notices:?}");
+    assert_eq!(body(&scripted, 2)["offsets"], json!({"1": 6, "9": 3}));
+    assert_eq!(body(&scripted, 4).get("offsets"), None);
+    assert_eq!(
+        subscriber.position().to_string(),
+        r#"{"log":"bbbbbbbb","offsets":{"1":1},"since":"2025-12-31T00:00:00.000Z"}"#
+    );
 }
 
 fn positions(topics: &[&str], partitions: u32) -> Reply {

@@ -35,7 +35,7 @@ impl Fixed {
             config,
             accounts,
             "accept, x-requested-with, content-type, last-event-id",
-            "etag, levada-gap",
+            "etag, levada-gap, levada-log",
         );
         if config.csp {
             security(&mut intake);

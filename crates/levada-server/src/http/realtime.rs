@@ -15,7 +15,7 @@ use levada_event::splice::Dialect;
 use levada_event::{Start, Timestamp, filter::Filter};
 use levada_wire::ErrorCode;
 use levada_wire::cursor::{self, PartitionElement};
-use levada_wire::paths::{GAP, LAST_EVENT_ID};
+use levada_wire::paths::{GAP, LAST_EVENT_ID, LOG_ID};
 use levada_wire::{Element, paths};
 
 use super::access::Wanted;
@@ -126,6 +126,9 @@ async fn subscribe(app: &App, call: &mut Call, name: &str) -> Result<Response<Bo
     }
     if call.request.version() < Version::HTTP_2 {
         headers.insert(CONNECTION, HeaderValue::from_static("keep-alive"));
+    }
+    if let Ok(id) = HeaderValue::try_from(app.delivery.log().facts().id.as_str()) {
+        headers.insert(LOG_ID, id);
     }
     if let Some(gaps) = gaps.and_then(|text| HeaderValue::try_from(text).ok()) {
         headers.insert(GAP, gaps);

@@ -207,6 +207,17 @@ impl Tail {
                 self.missed = true;
                 eprintln!("levada: connection {connection}: events are missing: {text}");
             }
+            RealtimeNotice::OtherLog {
+                connection,
+                known,
+                found,
+                since,
+            } => {
+                let since = since.map_or_else(|| "the earliest event".to_owned(), |since| since.to_string());
+                eprintln!(
+                    "levada: connection {connection}: the offsets are of another log ({known}) than the server's ({found}): its data was replaced, or it is another server; reading from {since}, some events may come twice"
+                );
+            }
             RealtimeNotice::Disconnected {
                 connection,
                 reason,

@@ -55,6 +55,18 @@ fn shown(text: &str, what: &str) -> String {
     line.unwrap_or_else(|| panic!("no {what} in {text}")).to_owned()
 }
 
+/// Makes an API key.
+pub(crate) fn key(site: &Site, arguments: &[&str]) -> String {
+    shown(&done(site, &[&["keys", "add"], arguments].concat(), ""), "key")
+}
+
+/// Makes the user `ann` (`correct horse`), who may read, and a key that may publish articles.
+pub(crate) fn reader_and_publisher(site: &Site) -> String {
+    let ann = ["add", "ann", "--group", "group_3", "--password-stdin"];
+    done(site, &ann, "correct horse");
+    key(site, &["m", "--scope", "stream:articles:write"])
+}
+
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use crate::accounts::{ask, done, tokens};
+use crate::accounts::{ask, done, key, tokens};
 use crate::articles::{assert_dense, open, place, publish, site};
 use crate::client::{self, PATIENCE};
 use crate::server::{Server, Site};
@@ -18,16 +18,7 @@ fn start() -> (Site, Server, [String; 3]) {
         let arguments = ["add", name, "--group", "group_3", "--password-stdin"];
         done(&site, &arguments, "correct horse");
     }
-    let made = done(
-        &site,
-        &["keys", "add", "m", "--scope", "stream:articles:write"],
-        "",
-    );
-    let key = made
-        .lines()
-        .find_map(|line| line.strip_prefix("key: "))
-        .unwrap()
-        .to_owned();
+    let key = key(&site, &["m", "--scope", "stream:articles:write"]);
     let server = site.start();
     let bearer = |name: &str| {
         let tokens = tokens(&server, name, "correct horse");
@@ -101,8 +92,7 @@ fn ten_connections_read_what_one_reads_and_the_eleventh_is_told() {
 #[test]
 fn the_streams_of_an_account_count_together_on_all_routes() {
     let site = site("[auth]\nmode = \"required\"\n");
-    let made = done(&site, &["keys", "add", "r", "--scope", "stream:*:read"], "");
-    let key = made.lines().find_map(|line| line.strip_prefix("key: ")).unwrap();
+    let key = &*key(&site, &["r", "--scope", "stream:*:read"]);
     let server = site.start();
     let headers = [("x-api-key", key)];
     let open = |path: &str| client::request(server.address, "GET", path, &headers, b"");

@@ -6,8 +6,8 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::accounts::{ask, done};
-use crate::server::{Server, Site, binary};
+use crate::accounts::{ask, reader_and_publisher};
+use crate::server::{Server, Site, binary, free_port};
 
 pub const STREAMS: &str = "streams:\n  articles: {schema_title: article, message_key_fields: {id: identifier}, levada: {partitions: 50, splice: event}}\n";
 pub const SCHEMA: &str = "title: article\n$id: /article/1.0.0\ntype: object\nproperties:\n  meta: {type: object, properties: {id: {type: string}, dt: {type: string}}}\n  event: {type: object}\n  identifier: {type: integer}\n";
@@ -75,33 +75,14 @@ pub fn places(child: Child) -> Vec<(u64, u64)> {
 
 #[test]
 fn parallel_connections_read_every_event_once_over_a_killed_server() {
-    let port = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    let port = free_port();
     let site = Site::new(
         "[catalog]\nstream_config = [\"@/streams.yaml\"]\nschema_base_uris = [\"@/schemas/\"]\n[auth]\nmode = \"required\"\n",
     );
     site.file("streams.yaml", STREAMS);
     site.file("schemas/article/1.0.0", SCHEMA);
-    done(
-        &site,
-        &["add", "ann", "--group", "group_3", "--password-stdin"],
-        "correct horse",
-    );
-    let made = done(
-        &site,
-        &["keys", "add", "m", "--scope", "stream:articles:write"],
-        "",
-    );
-    let key = made.lines().find_map(|line| line.strip_prefix("key: ")).unwrap();
-    let start = || {
-        let mut command = binary();
-        command.args(["serve", "--listen", &format!("127.0.0.1:{port}"), "--config"]);
-        command.arg(site.path().join("levada.toml"));
-        Server::spawn(command)
-    };
+    let key = &*reader_and_publisher(&site);
+    let start = || site.start_at(port);
     let server = start();
     let url = server.url();
     publish(&server, key, 0);

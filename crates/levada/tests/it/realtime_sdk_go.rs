@@ -8,9 +8,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::accounts::done;
+use crate::accounts::reader_and_publisher;
 use crate::articles::{assert_dense, full_article, publish, publish_json, site};
-use crate::server::{Server, binary};
+use crate::server::{free_port, skipped};
 
 const ROUND: usize = 500;
 
@@ -28,7 +28,7 @@ fn go(folder: &Path, arguments: &[&str]) {
 #[test]
 fn the_go_sdk_reads_every_event_once_over_kills_of_both_sides() {
     let Some(sdk) = std::env::var_os("WME_SDK_GO") else {
-        println!("skipped the Go SDK: WME_SDK_GO names no checkout of it");
+        skipped("the Go SDK of the Realtime API: WME_SDK_GO names no checkout of it");
         return;
     };
     let sdk = std::fs::canonicalize(sdk).unwrap();
@@ -63,29 +63,10 @@ fn the_go_sdk_reads_every_event_once_over_kills_of_both_sides() {
 /// the lines that are there, and ends behind so many. It is killed and started again, and so is the server.
 /// Fails unless every event stands in the file once; returns what the program said at its end.
 pub(crate) fn read_over_kills(command: impl Fn(&str, &Path, usize) -> Command) -> String {
-    let port = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    let port = free_port();
     let site = site("[auth]\nmode = \"required\"\n");
-    done(
-        &site,
-        &["add", "ann", "--group", "group_3", "--password-stdin"],
-        "correct horse",
-    );
-    let made = done(
-        &site,
-        &["keys", "add", "m", "--scope", "stream:articles:write"],
-        "",
-    );
-    let key = made.lines().find_map(|line| line.strip_prefix("key: ")).unwrap();
-    let start = || {
-        let mut command = binary();
-        command.args(["serve", "--listen", &format!("127.0.0.1:{port}"), "--config"]);
-        command.arg(site.path().join("levada.toml"));
-        Server::spawn(command)
-    };
+    let key = &*reader_and_publisher(&site);
+    let start = || site.start_at(port);
     let server = start();
     let url = server.url();
     let folder = tempfile::tempdir().unwrap();

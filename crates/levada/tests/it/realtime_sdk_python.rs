@@ -9,11 +9,12 @@
 use std::process::Command;
 
 use crate::realtime_sdk_go::read_over_kills;
+use crate::server::skipped;
 
 #[test]
 fn the_python_sdk_reads_every_event_once_over_kills_of_both_sides() {
     let Some(sdk) = std::env::var_os("WME_SDK_PYTHON") else {
-        println!("skipped the Python SDK: WME_SDK_PYTHON names no checkout of it");
+        skipped("the Python SDK of the Realtime API: WME_SDK_PYTHON names no checkout of it");
         return;
     };
     let sdk = std::fs::canonicalize(sdk).unwrap();

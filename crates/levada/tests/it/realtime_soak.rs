@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::articles::{article, open, site};
 use crate::client;
-use crate::server::{Server, binary};
+use crate::server::{Server, free_port};
 
 const SECONDS: u64 = 10;
 
@@ -214,18 +214,9 @@ fn every_reader_ends_with_what_the_log_has() {
         .ok()
         .and_then(|text| text.parse().ok());
     let length = Duration::from_secs(seconds.unwrap_or(SECONDS));
-    let port = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    let port = free_port();
     let site = site("[streams]\nheartbeat = \"1s\"\n");
-    let start = || {
-        let mut command = binary();
-        command.args(["serve", "--listen", &format!("127.0.0.1:{port}"), "--config"]);
-        command.arg(site.path().join("levada.toml"));
-        Server::spawn(command)
-    };
+    let start = || site.start_at(port);
     let server = start();
     let at = server.address;
     let (stop, known) = (Arc::new(AtomicBool::new(false)), Arc::new(OnceLock::new()));

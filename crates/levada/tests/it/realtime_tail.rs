@@ -341,3 +341,46 @@ fn other_streams_are_read_too_and_quiet_partitions_lose_nothing() {
     pages.sort_unstable();
     assert_eq!(pages, (11..31).collect::<Vec<u64>>());
 }
+
+#[test]
+fn a_log_that_was_wiped_is_noticed_and_read_from_its_beginning() {
+    let site = crate::articles::site("");
+    let live = site.start();
+    let file = site.path().join("offsets");
+    let tail = |live: &crate::server::Server, count: &str| {
+        let mut command = binary();
+        command
+            .args(["tail", "articles", "--url", &live.url(), "--timeout", "60s"])
+            .args(["--since", "1h", "--connections", "2", "-n", count])
+            .args(["--resume", file.to_str().unwrap()]);
+        run(command)
+    };
+    crate::articles::publish(&live, &[], 0..60, 10);
+    let first = tail(&live, "60");
+    assert_eq!(first.status.code(), Some(0), "{}", text(&first.stderr));
+    assert!(live.stop().success());
+    std::fs::remove_dir_all(site.path().join("data")).unwrap();
+    // In the new log there is more in every partition than in the old one.
+    let live = site.start();
+    crate::articles::publish(&live, &[], 0..200, 10);
+    let second = tail(&live, "200");
+    let said = text(&second.stderr);
+    assert_eq!(second.status.code(), Some(0), "{said}");
+    assert!(
+        said.contains("the offsets are of another log (") && said.contains("its data was replaced"),
+        "{said}"
+    );
+    let lines = text(&second.stdout).lines();
+    crate::articles::assert_dense(lines.map(crate::articles::place), "the second tail");
+    // The file has the new log's offsets now.
+    crate::articles::publish(&live, &[], 200..210, 10);
+    let third = tail(&live, "10");
+    let said = text(&third.stderr);
+    assert!(third.status.success() && !said.contains("another log"), "{said}");
+    let pages = text(&third.stdout)
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let mut pages: Vec<u64> = pages.map(|page| page["identifier"].as_u64().unwrap()).collect();
+    pages.sort_unstable();
+    assert_eq!(pages, (200..210).collect::<Vec<u64>>());
+}

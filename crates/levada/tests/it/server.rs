@@ -1,6 +1,6 @@
 //! A server process in a folder of its own, on a port of its own.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -78,6 +78,14 @@ impl Site {
         Server::spawn(command)
     }
 
+    /// As [`start`](Self::start), on this port of loopback.
+    pub fn start_at(&self, port: u16) -> Server {
+        let mut command = binary();
+        command.args(["serve", "--listen", &format!("127.0.0.1:{port}"), "--config"]);
+        command.arg(self.path().join("levada.toml")).args(&self.flags);
+        Server::spawn(command)
+    }
+
     /// Starts a server that writes no file beyond so many bytes, by means of the program `prlimit`:
     /// what a full disk is to it.
     pub fn start_limited(&self, prlimit: &Path, bytes: u64) -> Server {
@@ -92,6 +100,17 @@ impl Site {
         }
         Server::spawn(command)
     }
+}
+
+/// Says what was not tested, past the capture of what tests that pass print.
+pub fn skipped(what: &str) {
+    let _ = writeln!(std::io::stderr(), "SKIPPED {what}");
+}
+
+/// A port of loopback that was free a moment ago, for servers that come back under one address.
+pub fn free_port() -> u16 {
+    let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    socket.local_addr().unwrap().port()
 }
 
 /// A running server; killed when dropped.

@@ -22,9 +22,9 @@ const LOOKUPS_AT_ONCE: usize = 8;
 /// How long the log may take to bring one record.
 const WAIT: Duration = Duration::ZERO;
 
-/// Answers `{"stream", "splice", "partitions": [{"topic", "partition", "earliest", "next", "latest", "earliest_dt",
+/// Answers `{"stream", "log", "splice", "partitions": [{"topic", "partition", "earliest", "next", "latest", "earliest_dt",
 /// "latest_dt"}]}`: offsets to resume at, the last record's offset, and the timestamps of the first and the
-/// last record kept, left out where there is none.
+/// last record kept, left out where there is none. `log` is the id of the log that the offsets belong to.
 pub(in crate::http) async fn positions(app: &App, call: &Call, name: &str) -> Response<Body> {
     match look(app, call, name).await {
         Ok(response) => App::headless(call.request.method(), response),
@@ -85,7 +85,12 @@ async fn look(app: &App, call: &Call, name: &str) -> Result<Response<Body>, Box<
         SpliceKind::Meta => "meta",
         SpliceKind::Event => "event",
     };
-    let body = json!({ "stream": stream.name, "splice": splice, "partitions": rows });
+    let body = json!({
+        "stream": stream.name,
+        "log": log.facts().id,
+        "splice": splice,
+        "partitions": rows,
+    });
     let mut response = plain(StatusCode::OK, JSON, format!("{body}\n"));
     app.stream_headers(response.headers_mut());
     Ok(response)

@@ -5,7 +5,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::header::{ACCESS_CONTROL_ALLOW_METHODS, ALLOW, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ALLOW, CONTENT_TYPE, RETRY_AFTER,
+};
 use http::{HeaderValue, Method, Response, StatusCode};
 use http_body::{Frame, SizeHint};
 use levada_wire::{ErrorCode, Problem};
@@ -178,8 +180,20 @@ impl App {
         if route.is_realtime() || *route == Route::Account {
             let mut response = empty(StatusCode::NO_CONTENT);
             self.stream_headers(response.headers_mut());
-            let allow = HeaderValue::from_static(route.allow());
-            response.headers_mut().insert(ACCESS_CONTROL_ALLOW_METHODS, allow);
+            let headers = response.headers_mut();
+            headers.insert(
+                ACCESS_CONTROL_ALLOW_METHODS,
+                HeaderValue::from_static(route.allow()),
+            );
+            // Where scripts are let in at all. Browsers do not count Authorization among `*`.
+            if headers.contains_key(ACCESS_CONTROL_ALLOW_HEADERS) {
+                let any = if self.auth.is_some() {
+                    "*, authorization"
+                } else {
+                    "*"
+                };
+                headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(any));
+            }
             return response;
         }
         let mut response = plain(StatusCode::OK, "text/html; charset=utf-8", route.allow());

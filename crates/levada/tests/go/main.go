@@ -78,6 +78,9 @@ func run() error {
 			time.Sleep(100 * time.Millisecond)
 		}
 	}
+	if err := selected(ctx, clt); err != nil {
+		return err
+	}
 	bad := clt.StreamArticles(ctx, &api.Request{Fields: []string{"nope"}}, nil)
 	fmt.Printf("refused: %v\n", bad)
 	rfr, err := ath.RefreshToken(ctx, &auth.RefreshTokenRequest{Username: user, RefreshToken: lgn.RefreshToken})
@@ -121,4 +124,38 @@ func open(path string) (*os.File, map[int]int64, int, error) {
 		next[p] = o + 1
 	}
 	return file, next, len(lines), nil
+}
+
+// selected reads with everything that a request can say at once, and ends by cancelling.
+func selected(ctx context.Context, clt api.API) error {
+	req := &api.Request{
+		Fields:  []string{"name", "abstract", "event.*"},
+		Filters: []*api.Filter{{Field: "in_language.identifier", Value: "en"}},
+		Parts:   []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9},
+		Offsets: map[int]int64{},
+	}
+	for p := 0; p < 50; p++ {
+		req.Offsets[p] = 1
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	seen := 0
+	err := clt.StreamArticles(ctx, req, func(art *api.Article) error {
+		var number int
+		if _, err := fmt.Sscanf(art.Name, "Page %d", &number); err != nil {
+			return err
+		}
+		if number%2 != 0 || art.Abstract == "" || *art.Event.Offset < 1 {
+			return fmt.Errorf("page %d at offset %d was not asked for", number, *art.Event.Offset)
+		}
+		if art.Identifier != 0 || art.InLanguage != nil || art.IsPartOf != nil {
+			return fmt.Errorf("page %d has fields that were not asked for", number)
+		}
+		if seen++; seen == 100 {
+			cancel()
+		}
+		return nil
+	})
+	fmt.Printf("selected: %d, cancelled: %v\n", seen, err)
+	return nil
 }

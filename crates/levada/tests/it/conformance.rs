@@ -41,37 +41,92 @@ fn named(text: &str, numbers: bool) -> BTreeSet<String> {
     cases
 }
 
-#[test]
-fn every_case_is_shown_or_listed() {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut found = BTreeSet::new();
-    for entry in std::fs::read_dir(here.join("tests/scenarios")).unwrap() {
+/// Numbers at the beginning of each clause of a text, and those in brackets: cases of the contract realtime.
+fn realtime(text: &str) -> BTreeSet<u32> {
+    let mut cases = BTreeSet::new();
+    for clause in text.split(';') {
+        let words = clause.split([' ', ',']).filter(|word| !word.is_empty());
+        cases.extend(words.map_while(|word| word.parse::<u32>().ok()));
+        let bracketed = clause
+            .split('(')
+            .skip(1)
+            .filter_map(|rest| rest.split(')').next());
+        cases.extend(bracketed.filter_map(|word| word.parse::<u32>().ok()));
+    }
+    cases
+}
+
+/// Cases of the contract realtime.
+const REALTIME: u32 = 140;
+
+/// The rows of a table of the page: what is listed, and where. A file that is named must be there.
+fn table<'p>(page: &'p str, heading: &str) -> Vec<(&'p str, &'p str)> {
+    let text = page.split(heading).nth(1).expect("the page has the table");
+    let text = text.split("\n## ").next().unwrap_or_default();
+    let rows = text.lines().filter_map(|line| line.strip_prefix("| "));
+    let rows: Vec<_> = rows.filter_map(|row| row.split_once(" | ")).collect();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    for (_, place) in &rows {
+        for path in place.split('`').filter(|part| part.ends_with(".rs")) {
+            assert!(root.join(path).is_file(), "there is no {path}");
+        }
+    }
+    rows
+}
+
+/// The names of the cases in scenario files whose names begin so.
+fn scenarios(prefix: &str) -> Vec<(String, String)> {
+    let mut names = Vec::new();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
+    for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        let numbers = path
-            .file_name()
-            .unwrap()
-            .to_string_lossy()
-            .starts_with("streams_");
+        let file = path.file_name().unwrap().to_string_lossy().into_owned();
+        if !file.starts_with(prefix) {
+            continue;
+        }
         for line in std::fs::read_to_string(&path).unwrap().lines() {
             if let Some(case) = line.trim_start().strip_prefix("- case: ") {
-                found.extend(named(case.trim_matches(['\'', '"']), numbers));
+                names.push((file.clone(), case.trim_matches(['\'', '"']).to_owned()));
             }
         }
     }
-    let page = std::fs::read_to_string(here.join("../../docs/reference/compatibility.md")).unwrap();
-    let listed = page
-        .split("## Cases without a scenario")
-        .nth(1)
-        .expect("the page has the table");
-    let mut elsewhere = BTreeSet::new();
-    for line in listed.lines().filter_map(|line| line.strip_prefix("| ")) {
-        let (cases, place) = line.split_once(" | ").unwrap();
-        elsewhere.extend(named(cases, true));
-        // A file that is named must be there.
-        for path in place.split('`').filter(|part| part.ends_with(".rs")) {
-            assert!(here.join("../..").join(path).is_file(), "there is no {path}");
-        }
+    names
+}
+
+fn page() -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference/compatibility.md");
+    std::fs::read_to_string(path).unwrap()
+}
+
+#[test]
+fn every_case_of_the_realtime_api_is_shown_or_listed() {
+    let found: BTreeSet<u32> = scenarios("realtime")
+        .iter()
+        .flat_map(|(_, case)| realtime(case))
+        .collect();
+    let page = page();
+    let rows = table(&page, "## Cases of the Realtime API without a scenario");
+    let elsewhere: BTreeSet<u32> = rows.iter().flat_map(|(cases, _)| realtime(cases)).collect();
+    let missing: Vec<_> = (1..=REALTIME)
+        .filter(|case| !found.contains(case) && !elsewhere.contains(case))
+        .collect();
+    assert!(
+        missing.is_empty(),
+        "neither in a scenario nor listed: {missing:?}"
+    );
+    let beyond: Vec<_> = found.union(&elsewhere).filter(|case| **case > REALTIME).collect();
+    assert!(beyond.is_empty(), "no such cases: {beyond:?}");
+}
+
+#[test]
+fn every_case_is_shown_or_listed() {
+    let mut found = BTreeSet::new();
+    for (file, case) in scenarios("") {
+        found.extend(named(&case, file.starts_with("streams_")));
     }
+    let page = page();
+    let rows = table(&page, "## Cases without a scenario");
+    let elsewhere: BTreeSet<String> = rows.iter().flat_map(|(cases, _)| named(cases, true)).collect();
     let missing: Vec<_> = all()
         .into_iter()
         .filter(|case| !found.contains(case) && !elsewhere.contains(case))

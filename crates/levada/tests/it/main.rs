@@ -59,6 +59,7 @@ mod realtime_expired;
 mod realtime_hostile;
 #[cfg(test)]
 mod realtime_http;
+mod realtime_idle;
 #[cfg(test)]
 mod realtime_lines;
 #[cfg(test)]

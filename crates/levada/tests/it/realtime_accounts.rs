@@ -157,6 +157,17 @@ fn credentials_that_are_no_good_open_nothing() {
             );
         }
     }
+    // 12: a preflight shows no token and needs none.
+    let preflight = ask(
+        at,
+        "OPTIONS",
+        "/v2/articles",
+        &[("origin", "http://a.example")],
+        "",
+    );
+    assert_eq!(preflight.status, 204, "{preflight:?}");
+    let allowed = "access-control-allow-headers: *, authorization\r\n";
+    assert!(preflight.head.contains(allowed), "{preflight:?}");
     // 14: whoever is let in learns that there is nothing, in the same shape; who is not learns nothing.
     let nothing = ask(at, "GET", "/v2/nope", &[("authorization", &ann)], "");
     assert_eq!(

@@ -60,6 +60,31 @@ fn events_a_second_are_limited_where_that_is_wanted_and_parts_share_them() {
 }
 
 #[test]
+fn large_numbers_and_floats_match_nothing_in_the_manner_of_the_original() {
+    let site = site("[compat]\nrealtime = true\n");
+    let server = site.start();
+    let mut page = article(12_345_678, 10);
+    page["version"] = json!({"size": {"value": 2.0, "unit_text": "B"}});
+    assert_eq!(publish_json(&server, &[], &page).status, 201);
+    let open = |filter: Value| {
+        let parameters = json!({"since": "2020-01-01T00:00:00Z", "filters": [filter]});
+        open(&server, &[("accept", "text/event-stream")], &parameters).stream()
+    };
+    let mut never = [
+        open(json!({"field": "identifier", "value": 12_345_678})),
+        open(json!({"field": "version.sizes.value", "value": 2})),
+    ];
+    let mut name = open(json!({"field": "name", "value": "Page 12345678"}));
+    assert_eq!(name.event().event()["identifier"], 12_345_678);
+    assert!(server.stop().success());
+    for stream in &mut never {
+        while let Some(frame) = stream.frame() {
+            assert!(!frame.has_event(), "{frame:?}");
+        }
+    }
+}
+
+#[test]
 fn a_remembered_time_of_publishing_brings_the_article_again() {
     let site = site("");
     let server = site.start();

@@ -14,6 +14,9 @@ use crate::server::{free_port, skipped};
 
 const ROUND: usize = 500;
 
+/// How long nothing is published, with a heartbeat each second.
+const IDLE: Duration = Duration::from_millis(3500);
+
 fn go(folder: &Path, arguments: &[&str]) {
     let out = Command::new("go")
         .args(arguments)
@@ -51,6 +54,14 @@ fn the_go_sdk_reads_every_event_once_over_kills_of_both_sides() {
             .arg(count.to_string());
         command
     });
+    // 131: fields, filters, parts and offsets all count; 132: cancelling is no error.
+    let selected = said.lines().find_map(|line| line.strip_prefix("selected: "));
+    let selected = selected.unwrap_or_else(|| panic!("{said}"));
+    let (seen, ended) = selected.split_once(", ").unwrap();
+    assert!(
+        seen.parse::<usize>().unwrap() >= 100 && ended == "cancelled: <nil>",
+        "{said}"
+    );
     // 133: a refusal is our words; 127: both tokens of a revoked session are dead.
     assert!(
         said.contains("refused: {\"status\":422,\"message\":\"field with name 'nope' not found\"}"),
@@ -64,7 +75,7 @@ fn the_go_sdk_reads_every_event_once_over_kills_of_both_sides() {
 /// Fails unless every event stands in the file once; returns what the program said at its end.
 pub(crate) fn read_over_kills(command: impl Fn(&str, &Path, usize) -> Command) -> String {
     let port = free_port();
-    let site = site("[auth]\nmode = \"required\"\n");
+    let site = site("[auth]\nmode = \"required\"\n[streams]\nheartbeat = \"1s\"\n");
     let key = &*reader_and_publisher(&site);
     let start = || site.start_at(port);
     let server = start();
@@ -92,6 +103,13 @@ pub(crate) fn read_over_kills(command: impl Fn(&str, &Path, usize) -> Command) -
         }
     };
     let mut first = read();
+    // 107: nothing but heartbeats for a while.
+    let begun = Instant::now();
+    while server.metric("levada_delivery_sessions_open") == 0 {
+        assert!(begun.elapsed() < Duration::from_secs(60), "it does not read");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    std::thread::sleep(IDLE);
     // 139: the first has every field there is.
     let answer = publish_json(&server, &[("x-api-key", key)], &full_article(0));
     assert_eq!(answer.status, 201);

@@ -115,13 +115,14 @@ pub struct UpstreamConfig {
 pub struct CacheConfig {
     /// File of the embedded store that lets caches survive a restart. Default none: memory only.
     pub path: Option<PathBuf>,
-    /// Largest size of what the store holds, bytes. The oldest entries go first. Default 1 GiB.
+    /// Largest size of the store's file, bytes, at least 4 MiB. The oldest entries go first; at most half of the file
+    /// is entries. Default 1 GiB.
     pub disk_bytes: u64,
     /// Memory for built feeds, bytes. Default 128 MiB.
     pub results_bytes: u64,
     /// Memory for composed and compressed answers, bytes. Default 128 MiB.
     pub replies_bytes: u64,
-    /// Memory for page HTML, bytes. Default 64 MiB.
+    /// Memory for page HTML, bytes; pages of days as read may take as much again. Default 64 MiB.
     pub pages_bytes: u64,
     /// Memory for page summaries, bytes. Default 128 MiB.
     pub summaries_bytes: u64,
@@ -173,6 +174,9 @@ pub struct FreshConfig {
     pub random: u32,
 }
 
+/// What a store needs for its own structure and a few pages.
+const SMALLEST_DISK: u64 = 4 << 20;
+
 impl FeedsConfig {
     /// Says what is wrong with the configuration, naming the key; `Ok` when a service can be built from it.
     pub fn check(&self) -> Result<(), ConfigError> {
@@ -219,6 +223,12 @@ impl FeedsConfig {
             ),
             ("cache.builds", self.cache.builds as u64),
         ];
+        if self.cache.disk_bytes < SMALLEST_DISK {
+            return Err(ConfigError::new(
+                "cache.disk_bytes",
+                format!("must be at least {SMALLEST_DISK}, or leave out feeds.cache.path"),
+            ));
+        }
         if let Some((key, _)) = positive.iter().find(|(_, value)| *value == 0) {
             return Err(ConfigError::new(key, "must be at least 1".into()));
         }

@@ -27,6 +27,7 @@ mod flight;
 mod http;
 mod render;
 mod wiki;
+mod work;
 
 pub use cache::StoreError;
 pub use check::{CheckPart, CheckReport, CheckStatus};

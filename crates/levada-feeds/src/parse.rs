@@ -13,7 +13,7 @@ pub mod announcements;
 mod compat;
 pub mod did_you_know;
 pub mod featured;
-mod html;
+pub(crate) mod html;
 mod link;
 pub mod most_read;
 pub mod news;

@@ -13,6 +13,7 @@ use clean::clean;
 pub(crate) use entry::{Entry, heading, read_part};
 
 use crate::http::Served;
+use crate::work::Workers;
 use bytes::Bytes;
 
 /// How a feed is written.
@@ -48,7 +49,7 @@ impl Format {
 }
 
 /// The feeds of an answer for feed readers.
-pub(crate) async fn syndicate(served: &Served, format: Format) -> Bytes {
+pub(crate) async fn syndicate(served: &Served, format: Format, work: &Workers) -> Bytes {
     let parts = served
         .feeds()
         .filter_map(|(at, feed)| Some((feed, served.json(at)?)))
@@ -59,7 +60,7 @@ pub(crate) async fn syndicate(served: &Served, format: Format) -> Bytes {
         .first()
         .map_or_else(|| "".into(), |key| key.domain.clone());
     let kind = served.course.kind;
-    let written = tokio::task::spawn_blocking(move || {
+    let written = work.run(move || {
         let channel = entry::channel(&domain, kind, &parts);
         match format {
             Format::Json | Format::JsonFeed => json_feed::write(&channel),

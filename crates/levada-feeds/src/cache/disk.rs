@@ -1,13 +1,16 @@
 //! The embedded store that lets caches survive a restart: one redb file, written behind by one thread.
 //!
 //! It is a cache: what it loses is fetched again, a damaged file is set aside and a new one begun. Writes go through a
-//! bounded queue; what does not fit is dropped and counted. Reads see queued writes.
+//! bounded queue; what does not fit is dropped and counted. Reads see queued writes. Which names are in the file is
+//! known in memory, so that only what is there is looked for. The file is bounded: see [`Writer`].
 
 mod writer;
 
-use parking_lot::Mutex;
+use crate::work::Workers;
+use parking_lot::{Mutex, RwLock};
 use redb::{Database, ReadableDatabase, TableDefinition};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,9 +22,8 @@ use writer::Writer;
 const ENTRIES: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("entries");
 /// Writes waiting for the thread. A cold `onthisday/all` writes about 500.
 const QUEUE: usize = 8_192;
-/// Looks into the file at the same time. Each takes a thread, and a thread that has worked keeps memory: a day's list
-/// looks for two hundred summaries at once.
-const LOOKS: usize = 8;
+/// Threads that look into the file. A look takes some microseconds; a day's list looks for two hundred summaries.
+const LOOKERS: usize = 2;
 /// Memory that redb may use for its own page cache.
 const PAGE_CACHE: usize = 16 << 20;
 
@@ -44,6 +46,9 @@ pub enum StoreError {
 /// Writes that are queued, by name; `None` removes.
 type Waiting = Mutex<HashMap<String, Option<Arc<Vec<u8>>>>>;
 
+/// Hashes of the names in the file, once they are known. Two names with one hash cost a look, or one more fetch.
+type Names = Mutex<Option<HashSet<u64>>>;
+
 enum Task {
     Put(String, Arc<Vec<u8>>),
     Remove(String),
@@ -52,12 +57,14 @@ enum Task {
 
 /// The store, shared by all shelves.
 pub(crate) struct Disk {
-    database: Arc<Database>,
+    /// Shared by all who read and write; alone is who compacts.
+    database: Arc<RwLock<Database>>,
+    names: Arc<Names>,
     queue: Mutex<Option<SyncSender<Task>>>,
     waiting: Arc<Waiting>,
     writer: Mutex<Option<JoinHandle<()>>>,
     dropped: Arc<AtomicU64>,
-    looks: tokio::sync::Semaphore,
+    lookers: Workers,
 }
 
 impl Disk {
@@ -81,12 +88,15 @@ impl Disk {
                 create(path).map_err(|error| unusable(error.to_string()))?
             }
         };
-        let database = Arc::new(database);
+        let database = Arc::new(RwLock::new(database));
+        let names: Arc<Names> = Arc::default();
         let (queue, tasks) = sync_channel(QUEUE);
         let waiting: Arc<Waiting> = Arc::default();
         let writer = Writer {
+            path: path.to_owned(),
             database: Arc::clone(&database),
             waiting: Arc::clone(&waiting),
+            names: Arc::clone(&names),
             most_bytes,
         };
         let thread = std::thread::Builder::new()
@@ -95,11 +105,12 @@ impl Disk {
             .map_err(|error| unusable(error.to_string()))?;
         Ok(Disk {
             database,
+            names,
             queue: Mutex::new(Some(queue)),
             waiting,
             writer: Mutex::new(Some(thread)),
             dropped: Arc::default(),
-            looks: tokio::sync::Semaphore::new(LOOKS),
+            lookers: Workers::start("feeds-look", LOOKERS),
         })
     }
 
@@ -108,9 +119,19 @@ impl Disk {
         self: &Arc<Self>,
         look: impl FnOnce(&Disk) -> T + Send + 'static,
     ) -> Option<T> {
-        let _turn = self.looks.acquire().await.ok()?;
         let disk = Arc::clone(self);
-        tokio::task::spawn_blocking(move || look(&disk)).await.ok()
+        self.lookers.run(move || look(&disk)).await
+    }
+
+    /// Whether there may be such an entry; cheap. True in vain until the names in the file are known.
+    pub(crate) fn may_have(&self, shelf: &str, key: &str) -> bool {
+        let name = name(shelf, key);
+        // In this order: a write leaves the queue when its name is among those in the file.
+        if let Some(waiting) = self.waiting.lock().get(&name) {
+            return waiting.is_some();
+        }
+        let names = self.names.lock();
+        names.as_ref().is_none_or(|names| names.contains(&hash(&name)))
     }
 
     /// Reads one entry. Blocks on the file; call it off the runtime's threads.
@@ -120,7 +141,7 @@ impl Disk {
             return waiting.as_ref().map(|bytes| bytes.to_vec());
         }
         let read = || -> Result<Option<Vec<u8>>, redb::Error> {
-            let table = match self.database.begin_read()?.open_table(ENTRIES) {
+            let table = match self.database.read().begin_read()?.open_table(ENTRIES) {
                 Ok(table) => table,
                 Err(redb::TableError::TableDoesNotExist(_)) => return Ok(None),
                 Err(error) => return Err(error.into()),
@@ -136,8 +157,9 @@ impl Disk {
     /// Reads all entries of a shelf. Blocks on the file.
     pub(crate) fn all(&self, shelf: &str) -> Vec<(String, Vec<u8>)> {
         let prefix = name(shelf, "");
+        let database = self.database.read();
         let read = || -> Result<Vec<(String, Vec<u8>)>, redb::Error> {
-            let table = match self.database.begin_read()?.open_table(ENTRIES) {
+            let table = match database.begin_read()?.open_table(ENTRIES) {
                 Ok(table) => table,
                 Err(redb::TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
                 Err(error) => return Err(error.into()),
@@ -223,6 +245,12 @@ fn create(path: &Path) -> Result<Database, redb::DatabaseError> {
     builder.create(path)
 }
 
+fn hash(name: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    name.hash(&mut hasher);
+    hasher.finish()
+}
+
 fn name(shelf: &str, key: &str) -> String {
     format!("{shelf}\n{key}")
 }
@@ -263,22 +291,43 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_go_when_there_is_too_much() {
+    fn the_oldest_go_when_there_is_too_much_and_the_file_stays_within_its_bound() {
+        const MOST: u64 = 4 << 20;
         let dir = tempfile::tempdir().expect("a directory");
-        let disk = Disk::open(&dir.path().join("c.redb"), 10_000).expect("a store");
-        for n in 0..20 {
-            disk.put("a", &format!("{n:02}"), record(n, 1_000));
+        let path = dir.path().join("c.redb");
+        let file = || std::fs::metadata(&path).expect("a file").len();
+        let disk = Disk::open(&path, MOST).expect("a store");
+        for n in 0..6_000 {
+            // Sizes of summaries, and now and then a page; five times the bound in all.
+            let size = if n % 100 == 0 {
+                200_000
+            } else {
+                500 + n as usize * 7_919 % 3_000
+            };
+            disk.put("a", &format!("{n:05}"), record(n, size));
+            if n % 500 == 499 {
+                disk.flush();
+                assert!(file() <= MOST, "{} after {n}", file());
+            }
         }
         disk.flush();
-        let writer = Writer {
-            database: Arc::clone(&disk.database),
-            waiting: Arc::default(),
-            most_bytes: 10_000,
-        };
-        writer.sweep().expect("swept");
+        assert_eq!(disk.dropped(), 0);
         let left: Vec<String> = disk.all("a").into_iter().map(|(key, _)| key).collect();
-        assert_eq!(left.first().map(String::as_str), Some("12"));
-        assert_eq!(left.last().map(String::as_str), Some("19"));
+        assert_eq!(left.last().map(String::as_str), Some("05999"));
+        assert!(left.len() > 200, "{}", left.len());
+        let first: usize = left[0].parse().expect("a number");
+        assert_eq!(left.len(), 6_000 - first, "the latest, without a gap");
+        assert!(disk.may_have("a", "05999") && !disk.may_have("a", "00000"));
+        drop(disk);
+        // A smaller bound takes hold of what is there.
+        let disk = Disk::open(&path, MOST / 2).expect("a store");
+        disk.flush();
+        assert!(file() <= MOST / 2, "{}", file());
+        assert!(disk.may_have("a", "05999") && !disk.may_have("a", "00000"));
+        assert_eq!(
+            disk.get("a", "05999").map(|bytes| bytes.len()),
+            Some(record(0, 500 + 5_999 * 7_919 % 3_000).len())
+        );
     }
 
     #[test]

@@ -247,7 +247,11 @@ impl<T: Keep> Shelf<T> {
 
     async fn look_on_disk(&self, key: &str) -> Option<Arc<Shelved<T>>> {
         let (name, wanted) = (self.name, key.to_owned());
-        let read = self.disk.as_ref()?.look(move |disk| {
+        let disk = self.disk.as_ref()?;
+        if !disk.may_have(name, key) {
+            return None;
+        }
+        let read = disk.look(move |disk| {
             let record: Record<Head> = Record::decode(&disk.get(name, &wanted)?)?;
             let value = match record.head.missing {
                 Some(fault) => Err(fault),

@@ -4,8 +4,6 @@ use crate::http::Problem;
 use crate::note::Note;
 use crate::wiki::Fault;
 use bytes::Bytes;
-use std::sync::LazyLock;
-use tokio::sync::Semaphore;
 
 /// A feed as it comes out of its orchestration.
 #[derive(Debug, Clone)]
@@ -85,23 +83,7 @@ impl From<Problem> for Refusal {
 /// JSON of a feed; that our own types serialise is an invariant, and a breach of it is a fault like any other.
 pub(crate) fn json(value: &impl serde::Serialize) -> Result<Bytes, Fault> {
     serde_json::to_vec(value)
-        .map(Bytes::from)
+        // Without the room to grow, which would be kept with it.
+        .map(|json| Bytes::from(json.into_boxed_slice()))
         .map_err(|error| Fault::internal(&format!("the feed does not serialise: {error}")))
-}
-
-/// Parsers at work at the same time: more would only wait for each other, and every thread that has worked keeps memory.
-static PARSERS: LazyLock<Semaphore> = LazyLock::new(|| {
-    let cores = std::thread::available_parallelism().map_or(2, usize::from);
-    Semaphore::new(2 * cores)
-});
-
-/// Runs a parser on a thread of its own kind: parsing a large page takes tens of milliseconds.
-pub(crate) async fn off_thread<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, Fault> {
-    // The semaphore is never closed; if it were, the work would only not be bounded.
-    let _turn = PARSERS.acquire().await;
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|error| Fault::internal(&format!("a parser ended by a panic: {error}")))
 }

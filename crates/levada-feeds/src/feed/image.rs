@@ -1,6 +1,6 @@
 //! Picture of the day (contract §2.2).
 
-use super::dish::{Dish, Refusal, json, off_thread};
+use super::dish::{Dish, Refusal, json};
 use super::kitchen::Kitchen;
 use crate::date::FeedDate;
 use crate::http::Problem;
@@ -60,7 +60,9 @@ impl Kitchen {
                 } else {
                     page.revision
                 };
-                let (text, noted) = off_thread(move || picture::parse_descriptions(&page.html)).await?;
+                let (text, noted) = self
+                    .off_thread(move || picture::parse_descriptions(&page.html))
+                    .await?;
                 notes.extend(noted);
                 (revision, text)
             }

@@ -24,14 +24,12 @@ use crate::note::Note;
 use crate::parse::Compat;
 use crate::upstream::Fetch;
 use crate::upstream::address::Caller;
-use crate::wiki::{Ask, Failure, Page, Source, Trace, Wiki, in_time};
+use crate::wiki::{Ask, Failure, Fault, Page, Source, Trace, Wiki, in_time};
+use crate::work::Workers;
 use arc_swap::ArcSwap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
-
-/// Day pages kept as read. One is a few hundred kilobytes.
-const DAYS: u64 = 32;
 
 /// The kitchen.
 pub(crate) struct Kitchen {
@@ -40,6 +38,7 @@ pub(crate) struct Kitchen {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) results: Results,
+    pub(crate) work: Arc<Workers>,
     pub(super) quirks: Compat,
     pub(super) days: moka::sync::Cache<String, ReadPage>,
     pub(super) readings: Arc<Flights<ReadDay>>,
@@ -58,6 +57,11 @@ struct Traced {
     outdated: Option<i64>,
 }
 
+/// The fault when a parser brings nothing.
+pub(super) fn lost() -> Fault {
+    Fault::internal("a parser ended by a panic")
+}
+
 /// A day page's text and what was read in it.
 type ReadPage = (Arc<str>, Arc<(DayPage, Vec<Note>)>);
 
@@ -74,8 +78,17 @@ impl Kitchen {
         Kitchen {
             wiki: Wiki::new(fetch, &config, disk.clone(), &metrics),
             results: Results::open(config.cache.results_bytes, disk, clock.now_ms(), keep_ms),
+            work: Workers::for_processors(),
             quirks: Compat::from_switch(config.compat),
-            days: moka::sync::Cache::new(DAYS),
+            days: moka::sync::Cache::builder()
+                .max_capacity(config.cache.pages_bytes)
+                .weigher(|key: &String, (html, read): &ReadPage| {
+                    let (day, notes) = &**read;
+                    let size = key.len() + html.len() + day.weight() + notes.len() * 300 + 256;
+                    u32::try_from(size).unwrap_or(u32::MAX)
+                })
+                .eviction_policy(moka::policy::EvictionPolicy::lru())
+                .build(),
             readings: Arc::default(),
             urn: Urn::default(),
             drawings: Arc::default(),
@@ -181,6 +194,14 @@ impl Kitchen {
             self.metrics.invalidated(key.feed.name(), 1);
         }
         keys.len()
+    }
+
+    /// Runs a parser off the runtime's threads: parsing a large page takes tens of milliseconds.
+    pub(super) async fn off_thread<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Fault> {
+        self.work.run(work).await.ok_or_else(lost)
     }
 
     /// The half of the original's entity tag that stands for a page: its revision; in compat mode the page id, which

@@ -1,6 +1,6 @@
 //! In the news (contract §2.4) and did you know (§2.5).
 
-use super::dish::{Dish, Refusal, json, off_thread};
+use super::dish::{Dish, Refusal, json};
 use super::hydrate;
 use super::kitchen::Kitchen;
 use crate::http::Problem;
@@ -22,11 +22,12 @@ impl Kitchen {
         );
         let page = page?;
         let (html, wiki, known) = (Arc::clone(&page.html), domain.to_owned(), Arc::clone(&site));
-        let (items, notes) = off_thread(move || match rules.news(&wiki, &compat) {
-            Some(language) => news::parse(&html, language, &wiki, &known, compat),
-            None => (Vec::new(), Vec::new()),
-        })
-        .await?;
+        let (items, notes) = self
+            .off_thread(move || match rules.news(&wiki, &compat) {
+                Some(language) => news::parse(&html, language, &wiki, &known, compat),
+                None => (Vec::new(), Vec::new()),
+            })
+            .await?;
         if self.config.compat
             && let Some(error) = original_error(&notes)
         {
@@ -58,11 +59,12 @@ impl Kitchen {
         );
         let page = page?;
         let (html, wiki, compat) = (Arc::clone(&page.html), domain.to_owned(), self.quirks);
-        let (items, notes) = off_thread(move || match rules.did_you_know(&wiki) {
-            Some(language) => did_you_know::parse(&html, language, &wiki, compat),
-            None => (Vec::new(), Vec::new()),
-        })
-        .await?;
+        let (items, notes) = self
+            .off_thread(move || match rules.did_you_know(&wiki) {
+                Some(language) => did_you_know::parse(&html, language, &wiki, compat),
+                None => (Vec::new(), Vec::new()),
+            })
+            .await?;
         Ok(Dish {
             json: Some(json(&items)?),
             items: items.len(),

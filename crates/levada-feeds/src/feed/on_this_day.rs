@@ -3,9 +3,9 @@
 //! The page of a day is read once, whoever asks for which of its four lists; each list is hydrated on its own, so that
 //! whoever wants the events does not wait for the births.
 
-use super::dish::{Dish, Refusal, json, off_thread};
+use super::dish::{Dish, Refusal, json};
 use super::hydrate;
-use super::kitchen::Kitchen;
+use super::kitchen::{Kitchen, lost};
 use crate::date::MonthDay;
 use crate::http::Problem;
 use crate::model::{DayEvent, DayPage, DbTitle, OnThisDayKind, Siteinfo};
@@ -56,14 +56,15 @@ impl Kitchen {
         let summaries = hydrate::summaries(&self.wiki, domain, titles, ask, trace).await;
         let items = events.len();
         // A large list is a megabyte of JSON.
-        let body = off_thread(move || {
-            let hydrated: Vec<_> = events
-                .iter()
-                .map(|event| event.hydrate(&|title| summaries.get(title).cloned()))
-                .collect();
-            json(&hydrated)
-        })
-        .await??;
+        let body = self
+            .off_thread(move || {
+                let hydrated: Vec<_> = events
+                    .iter()
+                    .map(|event| event.hydrate(&|title| summaries.get(title).cloned()))
+                    .collect();
+                json(&hydrated)
+            })
+            .await??;
         Ok(Dish {
             json: Some(body),
             items,
@@ -84,15 +85,16 @@ impl Kitchen {
         }
         let (rules, compat, days) = (self.rules(), self.quirks, self.days.clone());
         let (wiki, html, known) = (domain.to_owned(), Arc::clone(&page.html), Arc::clone(site));
-        let named = key.clone();
+        let (named, work) = (key.clone(), Arc::clone(&self.work));
         let flight = self.readings.join(key, move || async move {
             let text = Arc::clone(&html);
-            let read = off_thread(move || match rules.on_this_day(&wiki, &compat) {
-                Some(language) => on_this_day::parse_day(&text, language, &known, compat),
-                None => (DayPage::default(), Vec::new()),
-            })
-            .await;
-            let read = Arc::new(read?);
+            let read = work
+                .run(move || match rules.on_this_day(&wiki, &compat) {
+                    Some(language) => on_this_day::parse_day(&text, language, &known, compat),
+                    None => (DayPage::default(), Vec::new()),
+                })
+                .await;
+            let read = Arc::new(read.ok_or_else(lost)?);
             days.insert(named, (html, Arc::clone(&read)));
             Ok(read)
         });
@@ -109,7 +111,7 @@ impl Kitchen {
     ) -> Result<(Vec<DayEvent>, Vec<Note>), Fault> {
         let (rules, compat) = (self.rules(), self.quirks);
         let (wiki, html, known) = (domain.to_owned(), Arc::clone(&page.html), Arc::clone(site));
-        off_thread(move || match rules.on_this_day(&wiki, &compat) {
+        self.off_thread(move || match rules.on_this_day(&wiki, &compat) {
             Some(language) => on_this_day::parse_selected(&html, language, &known, compat),
             None => (Vec::new(), Vec::new()),
         })

@@ -1,6 +1,6 @@
 //! Today's featured article (contract §2.1).
 
-use super::dish::{Dish, Refusal, json, off_thread};
+use super::dish::{Dish, Refusal, json};
 use super::kitchen::Kitchen;
 use crate::date::FeedDate;
 use crate::http::Problem;
@@ -27,7 +27,7 @@ impl Kitchen {
         let special = language.feed_item_title(&site, date);
         let page = self.wiki.special_page(domain, &special, ask, trace).await?;
         let (html, known) = (Arc::clone(&page.html), Arc::clone(&site));
-        let (title, notes) = off_thread(move || featured::parse(&html, &known)).await?;
+        let (title, notes) = self.off_thread(move || featured::parse(&html, &known)).await?;
         let Some(title) = title else {
             return Ok(Dish::nothing(varies, notes));
         };

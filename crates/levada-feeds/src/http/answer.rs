@@ -35,7 +35,11 @@ pub(crate) struct Answerer {
 
 impl Answerer {
     pub(crate) fn new(kitchen: Arc<Kitchen>) -> Answerer {
-        let documents = Documents::new(kitchen.config.cache.replies_bytes, Arc::clone(&kitchen.metrics));
+        let documents = Documents::new(
+            kitchen.config.cache.replies_bytes,
+            Arc::clone(&kitchen.metrics),
+            Arc::clone(&kitchen.work),
+        );
         let dress = Dress::new(&kitchen.config);
         Answerer {
             kitchen,

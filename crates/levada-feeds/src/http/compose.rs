@@ -298,7 +298,7 @@ fn joined<'a>(members: impl IntoIterator<Item = (&'a str, Bytes)>) -> Bytes {
         body.extend_from_slice(&json);
     }
     body.push(b'}');
-    Bytes::from(body)
+    Bytes::from(body.into_boxed_slice())
 }
 
 #[cfg(test)]

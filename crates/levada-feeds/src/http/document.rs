@@ -6,6 +6,7 @@ use super::etag::content_hash;
 use crate::feed::FeedKey;
 use crate::metrics::{Kept, Metrics};
 use crate::render::Format;
+use crate::work::Workers;
 use bytes::Bytes;
 use std::future::Future;
 use std::sync::Arc;
@@ -37,11 +38,12 @@ pub(crate) struct DocumentKey {
 pub(crate) struct Documents {
     memory: moka::sync::Cache<DocumentKey, Arc<Document>>,
     metrics: Arc<Metrics>,
+    work: Arc<Workers>,
 }
 
 impl Documents {
     /// Up to `most_bytes` of bodies.
-    pub(crate) fn new(most_bytes: u64, metrics: Arc<Metrics>) -> Documents {
+    pub(crate) fn new(most_bytes: u64, metrics: Arc<Metrics>, work: Arc<Workers>) -> Documents {
         let memory = moka::sync::Cache::builder()
             .max_capacity(most_bytes)
             .weigher(|_: &DocumentKey, document: &Arc<Document>| {
@@ -50,7 +52,11 @@ impl Documents {
             })
             .eviction_policy(moka::policy::EvictionPolicy::lru())
             .build();
-        Documents { memory, metrics }
+        Documents {
+            memory,
+            metrics,
+            work,
+        }
     }
 
     /// The body of `key` made of feeds of these versions; `compose` makes it when there is none yet.
@@ -82,7 +88,7 @@ impl Documents {
             },
             _ => Document {
                 versions,
-                packed: gzip(&body).await,
+                packed: gzip(&body, &self.work).await,
                 hash: content_hash(&body),
                 body,
             },

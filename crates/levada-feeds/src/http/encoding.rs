@@ -1,5 +1,6 @@
 //! Compressed bodies (contract §1.1: from one kibibyte on).
 
+use crate::work::Workers;
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -31,7 +32,7 @@ pub(crate) fn takes_gzip(accept_encoding: Option<&str>) -> bool {
 }
 
 /// The body compressed, when that is worth it.
-pub(crate) async fn gzip(body: &Bytes) -> Option<Bytes> {
+pub(crate) async fn gzip(body: &Bytes, work: &Workers) -> Option<Bytes> {
     if body.len() < THRESHOLD {
         return None;
     }
@@ -40,17 +41,14 @@ pub(crate) async fn gzip(body: &Bytes) -> Option<Bytes> {
     }
     let body = body.clone();
     // If the thread is lost, the client gets the plain body.
-    tokio::task::spawn_blocking(move || compress(&body))
-        .await
-        .ok()
-        .flatten()
+    work.run(move || compress(&body)).await.flatten()
 }
 
 fn compress(body: &[u8]) -> Option<Bytes> {
     let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::new(LEVEL));
     encoder.write_all(body).ok()?;
     let packed = encoder.finish().ok()?;
-    (packed.len() < body.len()).then(|| Bytes::from(packed))
+    (packed.len() < body.len()).then(|| Bytes::from(packed.into_boxed_slice()))
 }
 
 #[cfg(test)]
@@ -77,8 +75,9 @@ mod tests {
 
     #[tokio::test]
     async fn small_and_incompressible_bodies_stay_plain() {
-        assert_eq!(gzip(&Bytes::from_static(b"small")).await, None);
-        let packed = gzip(&Bytes::from("a".repeat(100_000)))
+        let work = Workers::for_processors();
+        assert_eq!(gzip(&Bytes::from_static(b"small"), &work).await, None);
+        let packed = gzip(&Bytes::from("a".repeat(100_000)), &work)
             .await
             .expect("compressible");
         assert!(packed.len() < 2_000 && packed.starts_with(&[0x1f, 0x8b]));

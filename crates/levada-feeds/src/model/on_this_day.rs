@@ -101,6 +101,16 @@ pub struct DayPage {
 }
 
 impl DayPage {
+    /// Bytes that it takes in memory.
+    pub(crate) fn weight(&self) -> usize {
+        let lists = [&self.births, &self.deaths, &self.events, &self.holidays];
+        let event = |event: &DayEvent| {
+            let pages: usize = event.pages.iter().map(|title| title.as_str().len() + 32).sum();
+            size_of::<DayEvent>() + event.text.len() + pages
+        };
+        lists.into_iter().flatten().map(event).sum()
+    }
+
     /// One of the lists; `None` for [`OnThisDayKind::Selected`], which has a page of its own.
     pub fn list(&self, kind: OnThisDayKind) -> Option<&[DayEvent]> {
         match kind {

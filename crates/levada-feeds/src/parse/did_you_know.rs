@@ -10,6 +10,9 @@ use crate::note::{Note, NoteKind, Notes};
 /// Most items that are read; wikis have 3 to 10.
 pub const MAX_ITEMS: usize = 100;
 
+/// Longest HTML of an item, bytes; items have a few hundred.
+pub const MAX_ITEM_BYTES: usize = 64 << 10;
+
 /// The items of a page, with absolute links.
 pub fn parse(html: &str, rules: &DykLang, domain: &str, compat: Compat) -> (Vec<DykItem>, Vec<Note>) {
     let mut notes = Notes::new();
@@ -34,8 +37,15 @@ pub fn parse(html: &str, rules: &DykLang, domain: &str, compat: Compat) -> (Vec<
             notes.add(NoteKind::LimitReached, format!("{MAX_ITEMS} items"));
             break;
         }
-        let html = remove(inner_html(element, style, |_| false));
-        let text = text(element, |node| is_style(node) && !compat.style_text);
+        let html = inner_html(element, style, |_| false);
+        if html.len() > MAX_ITEM_BYTES {
+            notes.add(NoteKind::ItemDropped, html);
+            continue;
+        }
+        let html = remove(html);
+        let text = text(element, MAX_ITEM_BYTES, |node| {
+            is_style(node) && !compat.style_text
+        });
         let text = remove(js_trim(&text).to_owned());
         if text.is_empty() && !compat.raw_html {
             notes.add(NoteKind::ItemDropped, element.html());

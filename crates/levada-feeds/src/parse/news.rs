@@ -18,6 +18,9 @@ pub const MAX_STORIES: usize = 50;
 /// Most links that are followed per story; wikis have up to about 15.
 pub const MAX_LINKS: usize = 100;
 
+/// Longest HTML of a story, bytes; stories have a few hundred.
+pub const MAX_STORY_BYTES: usize = 64 << 10;
+
 static LINK: LazyLock<Selector> = LazyLock::new(|| Selector::fixed(r#"a[rel="mw:WikiLink"]:not(.new)"#));
 
 /// The news stories of a page: those with HTML and at least one link to an existing page.
@@ -46,7 +49,7 @@ pub fn parse(
         }
         let links = links(headline, rules, Links { site, compat }, &mut notes);
         let story = story(headline, rules, base, compat);
-        if links.is_empty() || story.is_empty() {
+        if links.is_empty() || story.is_empty() || story.len() > MAX_STORY_BYTES {
             notes.add(NoteKind::ItemDropped, headline.text().trim());
             continue;
         }

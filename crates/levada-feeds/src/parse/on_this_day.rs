@@ -13,7 +13,7 @@ use crate::lang::{DayLang, js_trim};
 use crate::model::{DayEvent, DayPage, OnThisDayKind, Siteinfo};
 use crate::note::{Note, NoteKind, Notes};
 use grammar::Reader;
-use items::{Lines, leaves};
+use items::{Headlines, Lines, leaves};
 use pages::pages;
 
 /// Most items that are read from a page; the longest day pages have about 1,500.
@@ -21,6 +21,9 @@ pub const MAX_ITEMS: usize = 5_000;
 
 /// Most pages of an item; beyond that it is a list, not an event.
 pub const MAX_PAGES: usize = 50;
+
+/// Longest text of an item, bytes; the rest is left out. Items have a few hundred.
+const MAX_TEXT_BYTES: usize = 16 << 10;
 
 /// The four lists of a day page, read in one pass. Births, deaths and events are sorted by year,
 /// latest first, and keep the order of the page within a year; holidays keep it altogether.
@@ -30,9 +33,10 @@ pub fn parse_day(html: &str, rules: &DayLang, site: &Siteinfo, compat: Compat) -
     let reader = Reader::new(rules.grammar(&compat), compat);
     let links = Links { site, compat };
     let found = leaves(document.root(), rules, &mut notes);
+    let mut above = Headlines::default();
     let mut day = DayPage::default();
     for (kind, element) in found {
-        let lines = Lines::of(element, &reader);
+        let lines = Lines::of(element, &reader, &mut above);
         let event = if kind == OnThisDayKind::Holidays {
             holiday(element, &lines, &reader, links, &mut notes)
         } else {
@@ -88,7 +92,9 @@ pub fn parse_selected(
             }
             continue;
         }
-        let text = text(element, |node| is_style(node) && !compat.style_text);
+        let text = text(element, MAX_TEXT_BYTES, |node| {
+            is_style(node) && !compat.style_text
+        });
         match dated(element, reader.selected_item(&text), &reader, links, &mut notes) {
             Some(event) => events.push(event),
             None => notes.add(NoteKind::ItemDropped, js_trim(&text)),

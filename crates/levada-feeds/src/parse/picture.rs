@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use dom_query::NodeRef;
 use serde_json::{Map, Value};
 
-use super::html::{document, is, select};
+use super::html::{document, is, piece, select};
 use super::out::{Style, inner_html};
 use super::strip::strip_tags;
 use crate::date::FeedDate;
@@ -270,7 +270,7 @@ fn artist(of: LangText) -> Option<Artist> {
 
 /// Title and target of the anchor that some HTML consists of.
 fn only_anchor(html: &str) -> Option<(String, String)> {
-    let document = dom_query::Document::from(format!("<body>{html}</body>"));
+    let document = piece(html);
     let body = document.body()?;
     let mut children = body
         .children()

@@ -4,7 +4,8 @@
 //! show it.
 
 use super::escape;
-use dom_query::{Document, NodeRef};
+use crate::parse::html::piece;
+use dom_query::NodeRef;
 
 /// Longest piece of HTML that is cleaned, bytes; a story has a few hundred.
 const LONGEST: usize = 256 << 10;
@@ -41,9 +42,11 @@ const DROPPED: [&str; 12] = [
 
 /// The HTML, safe, with relative links leading to the wiki.
 pub(crate) fn clean(html: &str, domain: &str) -> String {
-    let document = Document::fragment(&html[..html.floor_char_boundary(LONGEST)]);
-    let root = document.root();
+    let document = piece(&html[..html.floor_char_boundary(LONGEST)]);
     let mut out = String::with_capacity(html.len());
+    let Some(root) = document.body() else {
+        return out;
+    };
     // Walked without recursion: nesting is the page's to choose.
     let mut next = root.first_child();
     while let Some(node) = next {
@@ -78,7 +81,7 @@ fn enter(node: &NodeRef<'_>, domain: &str, out: &mut String) -> bool {
         return false;
     }
     let Some(name) = node.node_name() else {
-        return node.is_document() || node.is_fragment();
+        return false;
     };
     let name: &str = &name;
     if DROPPED.contains(&name) {

@@ -304,8 +304,10 @@ fn noon_less(date: FeedDate) -> String {
 
 /// The text of safe HTML.
 fn plain(html: &str) -> String {
-    dom_query::Document::fragment(html)
-        .text()
+    crate::parse::html::piece(html)
+        .body()
+        .map(|body| body.text())
+        .unwrap_or_default()
         .split_whitespace()
         .collect::<Vec<_>>()
         .join(" ")

@@ -89,7 +89,8 @@ impl Fetch for Pooled {
             }
             body.extend_from_slice(&chunk);
         }
-        response.body = body.freeze();
+        // Without the room to grow: some bodies are kept.
+        response.body = bytes::Bytes::copy_from_slice(&body);
         Ok(response)
     }
 }

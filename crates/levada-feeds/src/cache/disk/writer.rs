@@ -1,28 +1,40 @@
-//! The thread that writes: in transactions of many entries, and within the bound on size.
+//! The thread that writes: in transactions of many entries, and within the bound on the file.
 
 use super::super::record::written_at;
-use super::{ENTRIES, Task, Waiting};
+use super::{ENTRIES, Names, Task, Waiting, hash};
+use parking_lot::RwLock;
 use redb::{Database, Durability, ReadableDatabase, ReadableTable};
+use std::collections::HashSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 /// Writes per transaction.
 const BATCH: usize = 512;
-/// Between two sweeps for size is written at most this part of the bound.
+/// The entries may take this part of the file; the rest is for pages that are half full, for trees and for what a
+/// transaction writes beside what it replaces.
+const ENTRIES_PART: u64 = 2;
+/// Between two sweeps is written at most this part of the bound.
 const SWEEP_PART: u64 = 8;
+/// How often entries are removed and the file is compacted before it is left larger than it should be.
+const ATTEMPTS: u32 = 4;
 
-/// Writes what is queued.
+/// Writes what is queued. Promises: when the queue is empty the file is not larger than `most_bytes`, as long as that
+/// is at least what an empty file takes; the entries that were written last are in it. Reads wait while it is compacted.
 pub(super) struct Writer {
-    pub(super) database: Arc<Database>,
+    pub(super) path: PathBuf,
+    pub(super) database: Arc<RwLock<Database>>,
     pub(super) waiting: Arc<Waiting>,
+    pub(super) names: Arc<Names>,
     pub(super) most_bytes: u64,
 }
 
 impl Writer {
     pub(super) fn run(&self, tasks: &Receiver<Task>) {
-        // What an earlier process left may be too much already.
-        let mut written = self.most_bytes;
+        // What an earlier process left may be too much already, and its names are not known yet.
+        self.bound(true);
+        let mut written = 0;
         while let Ok(first) = tasks.recv() {
             let mut batch = vec![first];
             // A moment for others to join the transaction; the cache is not in a hurry.
@@ -40,18 +52,52 @@ impl Writer {
                 Task::Remove(_) | Task::Flush(_) => 0,
             });
             written += sizes.sum::<usize>() as u64;
-            self.settle(batch);
-            if written >= self.most_bytes / SWEEP_PART {
+            let is_much = written >= self.most_bytes / SWEEP_PART;
+            if self.bound(is_much) {
                 written = 0;
-                if let Err(error) = self.sweep() {
-                    tracing::warn!(%error, "cache not swept");
-                }
             }
+            self.settle(batch);
         }
     }
 
+    /// Removes and compacts when there is much new or the file is too large. True when it has looked through all.
+    fn bound(&self, is_much: bool) -> bool {
+        let mut goal = self.most_bytes / ENTRIES_PART;
+        let mut swept = false;
+        for _ in 0..ATTEMPTS {
+            let is_large = self.file_bytes() > self.most_bytes;
+            if !is_large && (swept || !is_much) {
+                return swept;
+            }
+            let done = self.sweep(goal).and_then(|()| {
+                swept = true;
+                // Removing alone does not make a file smaller.
+                while self.file_bytes() > self.most_bytes && self.database.write().compact()? {}
+                Ok(())
+            });
+            if let Err(error) = done {
+                tracing::warn!(%error, "cache file not bounded");
+                return swept;
+            }
+            goal /= 2;
+        }
+        if self.file_bytes() > self.most_bytes {
+            tracing::warn!(
+                bytes = self.file_bytes(),
+                most_bytes = self.most_bytes,
+                "cache file too large"
+            );
+        }
+        swept
+    }
+
+    fn file_bytes(&self) -> u64 {
+        std::fs::metadata(&self.path).map_or(0, |facts| facts.len())
+    }
+
     fn commit(&self, batch: &[Task]) -> Result<(), redb::Error> {
-        let mut transaction = self.database.begin_write()?;
+        let database = self.database.read();
+        let mut transaction = database.begin_write()?;
         transaction.set_durability(Durability::Immediate)?;
         {
             let mut table = transaction.open_table(ENTRIES)?;
@@ -63,7 +109,18 @@ impl Writer {
                 }
             }
         }
-        Ok(transaction.commit()?)
+        transaction.commit()?;
+        // The names before the queue lets go of them.
+        if let Some(names) = self.names.lock().as_mut() {
+            for task in batch {
+                match task {
+                    Task::Put(name, _) => drop(names.insert(hash(name))),
+                    Task::Remove(name) => drop(names.remove(&hash(name))),
+                    Task::Flush(_) => {}
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Lets readers look into the file for what was written, unless a newer write is waiting.
@@ -90,44 +147,44 @@ impl Writer {
         }
     }
 
-    /// Removes the oldest entries until the rest fits.
-    pub(super) fn sweep(&self) -> Result<(), redb::Error> {
+    /// Removes the oldest entries until the rest takes `most_bytes`, and learns the names of the rest.
+    fn sweep(&self, most_bytes: u64) -> Result<(), redb::Error> {
+        let database = self.database.read();
         let mut entries = Vec::new();
         let mut total = 0_u64;
-        {
-            let table = match self.database.begin_read()?.open_table(ENTRIES) {
-                Ok(table) => table,
-                Err(redb::TableError::TableDoesNotExist(_)) => return Ok(()),
-                Err(error) => return Err(error.into()),
-            };
-            for entry in table.iter()? {
-                let (key, value) = entry?;
-                let size = (key.value().len() + value.value().len()) as u64;
-                total += size;
-                entries.push((
-                    written_at(value.value()).unwrap_or(i64::MIN),
-                    size,
-                    key.value().to_owned(),
-                ));
-            }
-        }
-        if total <= self.most_bytes {
-            return Ok(());
-        }
-        entries.sort_unstable();
-        let transaction = self.database.begin_write()?;
-        {
-            let mut table = transaction.open_table(ENTRIES)?;
-            // A tenth below the bound, so that the next write does not sweep again.
-            let goal = self.most_bytes - self.most_bytes / 10;
-            for (_, size, key) in entries {
-                if total <= goal {
-                    break;
+        match database.begin_read()?.open_table(ENTRIES) {
+            Err(redb::TableError::TableDoesNotExist(_)) => {}
+            Err(error) => return Err(error.into()),
+            Ok(table) => {
+                for entry in table.iter()? {
+                    let (key, value) = entry?;
+                    let size = (key.value().len() + value.value().len()) as u64;
+                    total += size;
+                    let at_ms = written_at(value.value()).unwrap_or(i64::MIN);
+                    entries.push((at_ms, size, key.value().to_owned()));
                 }
-                table.remove(key.as_str())?;
-                total -= size;
             }
         }
-        Ok(transaction.commit()?)
+        let mut names: HashSet<u64> = entries.iter().map(|(.., key)| hash(key)).collect();
+        if total > most_bytes {
+            entries.sort_unstable();
+            let transaction = database.begin_write()?;
+            {
+                let mut table = transaction.open_table(ENTRIES)?;
+                // A tenth below, so that the next write does not sweep again.
+                let goal = most_bytes - most_bytes / 10;
+                for (_, size, key) in entries {
+                    if total <= goal {
+                        break;
+                    }
+                    table.remove(key.as_str())?;
+                    names.remove(&hash(&key));
+                    total -= size;
+                }
+            }
+            transaction.commit()?;
+        }
+        *self.names.lock() = Some(names);
+        Ok(())
     }
 }

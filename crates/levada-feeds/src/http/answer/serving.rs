@@ -79,7 +79,7 @@ impl Answerer {
             .of(key, versions, || async {
                 match format {
                     Format::Json => served.body(compat),
-                    _ => render::syndicate(&served, format).await,
+                    _ => render::syndicate(&served, format, &self.kitchen.work).await,
                 }
             })
             .await;

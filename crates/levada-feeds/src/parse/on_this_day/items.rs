@@ -1,9 +1,11 @@
 //! Finding the items of a day page and the lines that they are made of.
 
-use dom_query::NodeRef;
+use std::collections::HashMap;
 
-use super::MAX_ITEMS;
+use dom_query::{NodeId, NodeRef};
+
 use super::grammar::Reader;
+use super::{MAX_ITEMS, MAX_TEXT_BYTES};
 use crate::lang::{DayLang, js_trim};
 use crate::model::OnThisDayKind;
 use crate::note::{NoteKind, Notes};
@@ -11,6 +13,9 @@ use crate::parse::html::{Step, is, is_style, text, walk};
 
 /// Most lists in lists that are climbed for the lines above an item.
 const MAX_NESTING: usize = 16;
+
+/// Longest line above an item that is read, bytes: it is part of every item below it.
+const MAX_LINE_BYTES: usize = 1_000;
 
 /// The lists that come from a day page.
 const DAY_LISTS: [OnThisDayKind; 4] = [
@@ -137,8 +142,25 @@ pub(super) struct Lines {
     pub(super) own: String,
 }
 
+/// The lines above items, each read once however many items are below it.
+#[derive(Default)]
+pub(super) struct Headlines(HashMap<NodeId, Above>);
+
+impl Headlines {
+    fn of(&mut self, item: NodeRef<'_>, reader: &Reader<'_>) -> Above {
+        let read = || {
+            let line = first_line(item);
+            match reader.only_year(&line) {
+                Some(year) => Above::Year(year),
+                None => Above::Text(line),
+            }
+        };
+        self.0.entry(item.id).or_insert_with(read).clone()
+    }
+}
+
 /// What stands above an item.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Above {
     /// A year and nothing else, era included: the item's year.
     Year(String),
@@ -148,19 +170,15 @@ pub(super) enum Above {
 
 impl Lines {
     /// Reads them from the page.
-    pub(super) fn of(item: NodeRef<'_>, reader: &Reader<'_>) -> Self {
-        let own = text(item, is_style);
+    pub(super) fn of(item: NodeRef<'_>, reader: &Reader<'_>, known: &mut Headlines) -> Self {
+        let own = text(item, MAX_TEXT_BYTES, is_style);
         let mut above = Vec::new();
         let mut at = item;
         while let Some(parent) = list_item_around(at) {
             if above.len() == MAX_NESTING {
                 break;
             }
-            let line = first_line(parent);
-            above.push(match reader.only_year(&line) {
-                Some(year) => Above::Year(year),
-                None => Above::Text(line),
-            });
+            above.push(known.of(parent, reader));
             at = parent;
         }
         above.reverse();
@@ -204,7 +222,9 @@ fn list_item_around(item: NodeRef<'_>) -> Option<NodeRef<'_>> {
 
 /// The first line of an item's own text, the lists in it left out.
 fn first_line(item: NodeRef<'_>) -> String {
-    let text = text(item, |node| is_style(node) || is(node, "ul") || is(node, "ol"));
+    let text = text(item, MAX_LINE_BYTES, |node| {
+        is_style(node) || is(node, "ul") || is(node, "ol")
+    });
     js_trim(js_trim(&text).split('\n').next().unwrap_or_default()).to_owned()
 }
 

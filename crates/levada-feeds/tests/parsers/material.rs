@@ -31,6 +31,15 @@ pub fn real(name: &str, cases: usize) -> Option<String> {
     Some(fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())))
 }
 
+/// As [`real`], for material that not every copy of the folder has.
+pub fn rare(name: &str) -> Option<String> {
+    let text = fs::read_to_string(shared()?.join(name)).ok();
+    if text.is_none() {
+        println!("skipped 1 case: no such real material ({name})");
+    }
+    text
+}
+
 pub fn rules() -> Arc<Rules> {
     Rules::embedded()
 }

@@ -5,7 +5,7 @@ use levada_feeds::model::{DbTitle, NewsItem, Siteinfo};
 use levada_feeds::note::{Note, NoteKind};
 use levada_feeds::parse::{Compat, news};
 
-use crate::material::{fixture, kinds, pretty, real, rules, strs, summary};
+use crate::material::{fixture, kinds, pretty, rare, real, rules, strs, summary};
 
 const LANGS: [&str; 19] = [
     "test", "bs", "da", "de", "el", "en", "es", "fi", "fr", "he", "ko", "no", "pl", "pt", "ru", "sco", "sv",
@@ -56,11 +56,20 @@ fn case_68_headlines_of_every_real_page() {
         ("pl", 2),
         ("ru", 6),
         ("sv", 5),
+        ("he", 4),
+        ("pt", 5),
+        // Of three headlines each, one and three link only to pages that do not exist.
+        ("sco", 2),
+        ("test", 0),
+        ("uk", 3),
+        ("vi", 3),
     ];
     for (lang, count) in expected {
-        let Some(html) = real(&format!("html/news/news-site-{lang}.html"), 1) else {
+        let Some(html) = rare(&format!("html/news/news-site-{lang}.html")) else {
             continue;
         };
+        // One was saved by a browser, which made its links absolute.
+        let html = html.replace(&format!("https://{lang}.wikipedia.org/wiki/"), "./");
         for stories in both(lang, &html) {
             assert_eq!(stories.len(), count, "{lang}");
             assert!(stories.iter().all(|story| !story.links.is_empty()), "{lang}");

@@ -39,6 +39,9 @@ pub const FILTER_TESTS_MAX: usize = 1024;
 /// Most values of one `in`; more would make the filter slower than the stream is worth.
 pub const FILTER_VALUES_MAX: usize = 4096;
 
+/// Longest number in bytes. It is compared digit by digit with every event.
+pub const NUMBER_BYTES_MAX: usize = 1000;
+
 /// Deepest nesting of `not`, `all` and `any`, which are evaluated recursively.
 pub const FILTER_DEPTH_MAX: usize = 16;
 

@@ -150,7 +150,7 @@ impl App {
             return App::headless(&method, refusal);
         }
         if route.is_realtime() && !route.takes(&method) {
-            return self.realtime_wrong_method();
+            return self.realtime_wrong_method(&route);
         }
         if !route.takes(&method) {
             return self.wrong_method(&route, &call);

@@ -3,7 +3,8 @@
 use super::instant::Instant;
 use super::number::Number;
 use super::{
-    FILTER_DEPTH_MAX, FILTER_VALUES_MAX, Field, FieldKind, Filter, FilterError, Literal, Range, shortened,
+    FILTER_DEPTH_MAX, FILTER_VALUES_MAX, Field, FieldKind, Filter, FilterError, Literal, NUMBER_BYTES_MAX,
+    Range, shortened,
 };
 use crate::json::{Kind, Value};
 
@@ -210,6 +211,13 @@ impl Reader<'_, '_> {
                 FieldKind::Bool,
                 "bool",
             ),
+            Kind::Number if value.raw().len() > NUMBER_BYTES_MAX => {
+                return Err(syntax(
+                    self.object,
+                    "a number is longer than any event's",
+                    "write it in at most 1000 characters",
+                ));
+            }
             Kind::Number => match value.as_number().and_then(Number::parse) {
                 Some(number) => (Literal::Number(number), FieldKind::Number, "float64"),
                 None => return Err(self.wrong_type("float64")),
@@ -307,6 +315,14 @@ mod tests {
 
     fn refused(filter: &str) -> String {
         Filter::from_json(filter, &resolve).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn numbers_have_a_length() {
+        let filter = |digits: usize| format!(r#"{{"field":"identifier","gt":{}}}"#, "9".repeat(digits));
+        assert!(Filter::from_json(&filter(NUMBER_BYTES_MAX), &resolve).is_ok());
+        let told = refused(&filter(NUMBER_BYTES_MAX + 1));
+        assert!(told.contains("at most 1000 characters"), "{told}");
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::cmp::Ordering;
 
+use super::NUMBER_BYTES_MAX;
+
 /// A number of a filter, kept as its JSON text. Two are equal if their texts are; their order is that of their values,
 /// and of their texts where the values are equal.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -12,9 +14,10 @@ pub struct Number {
 }
 
 impl Number {
-    /// From JSON number text such as `12`, `-0.5` or `1e6`; `None` for any other text.
+    /// From JSON number text such as `12`, `-0.5` or `1e6`, of at most [`NUMBER_BYTES_MAX`]; `None` for any
+    /// other text.
     pub fn parse(text: &str) -> Option<Self> {
-        is_number(text).then(|| Self {
+        (text.len() <= NUMBER_BYTES_MAX && is_number(text)).then(|| Self {
             text: text.into(),
             small: small(text.as_bytes()),
         })

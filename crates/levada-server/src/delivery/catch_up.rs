@@ -26,7 +26,7 @@ use super::failure::Failure;
 use super::hub::{Hub, Seat};
 use super::limits::{
     CATCH_UP_CHUNK_BYTES, CATCH_UP_READ_MAX, CATCH_UP_READ_MIN, JOIN_BELOW_BYTES, LOOKUPS_AT_ONCE,
-    PROGRESS_BYTES,
+    PROGRESS_BYTES, PROMPT_BYTES,
 };
 use super::pace::Pace;
 use super::plan::Place;
@@ -359,6 +359,9 @@ impl CatchUp {
         self.read_bytes = (self.read_bytes * 2).min(CATCH_UP_READ_MAX);
         if self.renderer.len() == 0 {
             self.stay_alive().await?;
+        } else if self.passed_bytes >= PROMPT_BYTES && self.pace.is_none() {
+            self.emit(false).await?;
+            tokio::task::yield_now().await;
         }
         Ok(bytes)
     }

@@ -98,6 +98,11 @@ pub const STALLED_AFTER: Duration = Duration::from_secs(5);
 /// passed over this many bytes, so that a reconnect does not read them again.
 pub const PROGRESS_BYTES: u64 = 64 * 1024 * 1024;
 
+/// A session in the past hands on what it has rendered, however little, when it has passed over this many
+/// bytes since: events that match rarely should not wait until they fill a chunk. A few milliseconds of
+/// reading, and twice what a usual selection of fields passes over for a chunk.
+pub const PROMPT_BYTES: u64 = 16 * 1024 * 1024;
+
 /// How often a read that found the log unavailable is tried again before the session ends with an
 /// error. With [`RETRY_FIRST`] doubling each time this takes about three seconds.
 pub const READ_RETRIES: u32 = 6;

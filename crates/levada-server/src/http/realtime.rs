@@ -6,7 +6,7 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE};
+use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE};
 use http::{HeaderValue, Response, StatusCode, Version};
 use levada_catalog::{SpliceKind, Stream};
 use levada_event::project::Projection;
@@ -21,6 +21,7 @@ use levada_wire::{Element, paths};
 use super::access::Wanted;
 use super::clients::Place;
 use super::respond::Body;
+use super::route::Route;
 use super::stream::{Counted, redaction, topics};
 use super::{App, Call};
 use crate::delivery::{Api, From, OpenError, Request, TopicRequest};
@@ -390,15 +391,20 @@ impl App {
     }
 
     /// A wrong method on a route of the Realtime API.
-    pub(super) fn realtime_wrong_method(&self) -> Response<Body> {
+    pub(super) fn realtime_wrong_method(&self, route: &Route) -> Response<Body> {
         if self.config.compat.realtime {
             return self.message(StatusCode::NOT_FOUND, "Not Found", "");
         }
-        self.message(
-            StatusCode::METHOD_NOT_ALLOWED,
-            "Method Not Allowed: use GET or POST",
-            ErrorCode::MethodNotAllowed.as_str(),
-        )
+        let message = match route {
+            Route::Positions(_) => "Method Not Allowed: use GET",
+            _ => "Method Not Allowed: use GET or POST",
+        };
+        let code = ErrorCode::MethodNotAllowed.as_str();
+        let mut response = self.message(StatusCode::METHOD_NOT_ALLOWED, message, code);
+        response
+            .headers_mut()
+            .insert(ALLOW, HeaderValue::from_static(route.allow()));
+        response
     }
 }
 

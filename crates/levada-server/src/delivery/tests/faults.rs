@@ -154,6 +154,23 @@ async fn records_that_vanish_before_a_slow_reader_are_a_gap_it_is_told() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_matches_rarely_does_not_wait_for_the_rest_of_the_past() {
+    let rig = Rig::new();
+    rig.log.create(&spec("a", 1));
+    rig.append("a", 0, &[event_of("rare.example", "first", T0)]).await;
+    let large = "x".repeat(1024 * 1024);
+    for _ in 0..40 {
+        rig.append("a", 0, &[event_of("other.example", &large, T0)]).await;
+    }
+    let mut asked = request(&["a"]);
+    asked.from = earliest();
+    asked.selection = selection(&["meta.domain:rare.example"]);
+    let mut reader = rig.open(asked).await;
+    assert_eq!(reader.event().await.unwrap().offset, 0);
+    assert!(rig.stat("lag") > 10, "the rest was read first");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_slow_reader_costs_only_itself() {
     let options = Options {
         ring_bytes: 2000,

@@ -22,8 +22,9 @@ pub const MAX_HTML_BYTES: usize = 4 << 20;
 /// Most elements that are open at the same time. Browsers stop at 512; pages of wikis have 30 to 60.
 pub const MAX_OPEN_ELEMENTS: usize = 512;
 
-/// Most nodes of a tree; source pages have up to 20,000.
-pub const MAX_NODES: usize = 500_000;
+/// Most nodes of a tree; the longest source pages have about 40,000. Selectors that count siblings take time in the
+/// square of their number: a second or two for as many as fit.
+pub const MAX_NODES: usize = 150_000;
 
 /// Longest time for a tree; a source page takes 10 to 50 ms. Bounds what the others do not: the parser compares each
 /// attribute of a tag with all before it.

@@ -179,6 +179,88 @@ proptest! {
     }
 }
 
+/// Pages on which a careless reader takes time or memory in the square of their length.
+#[test]
+fn hostile_pages_cost_in_proportion_to_their_length() {
+    let heading = "<h2 id=\"Events\">Events</h2>";
+    let words = "one two three ".repeat(5_000);
+    let leaves = "<li>1900 – x</li>".repeat(1_000);
+    let pages = [
+        ("nested", "<div>".repeat(20_000)),
+        (
+            "nested lists",
+            format!("{heading}{}", "<ul><li>1900 – x".repeat(10_000)),
+        ),
+        (
+            "a long line above",
+            format!("{heading}<ul><li>{words}<ul>{leaves}</ul></li></ul>"),
+        ),
+        (
+            "many lists below a line",
+            format!(
+                "{heading}<ul><li>{words}{}</li></ul>",
+                "<ul><li>1900 – x</li></ul>".repeat(1_000)
+            ),
+        ),
+        (
+            "text at the bottom",
+            format!(
+                "{heading}<ul>{}<li>1900 – {words}",
+                "<li>1900 – x<ol>".repeat(200)
+            ),
+        ),
+        (
+            "siblings",
+            format!(
+                "<div></div><div><div>{}</div></div>",
+                "<ul><li><a rel=\"mw:WikiLink\" href=\"./A\">a</a></li></ul>".repeat(1_000)
+            ),
+        ),
+        (
+            "tables",
+            format!(
+                "<table></table><table>{}</table>",
+                "<div><ul><li>x</li></ul></div>".repeat(1_000)
+            ),
+        ),
+    ];
+    let (rules, site, compat) = (rules(), Siteinfo::default(), Compat::FIXED);
+    for (name, html) in pages {
+        let began = std::time::Instant::now();
+        for domain in [
+            "en.wikipedia.org",
+            "es.wikipedia.org",
+            "pt.wikipedia.org",
+            "pl.wikipedia.org",
+        ] {
+            let entry = rules.news(domain, &compat).expect("listed");
+            let (stories, _) = news::parse(&html, entry, domain, &site, compat);
+            let bytes: usize = stories.iter().map(|story| story.story.len()).sum();
+            assert!(
+                bytes <= news::MAX_STORIES * news::MAX_STORY_BYTES,
+                "{name}: {bytes}"
+            );
+        }
+        let entry = rules.did_you_know("en.wikipedia.org").expect("listed");
+        did_you_know::parse(&html, entry, "en.wikipedia.org", compat);
+        let entry = rules.on_this_day("en.wikipedia.org", &compat).expect("listed");
+        let (day, _) = on_this_day::parse_day(&html, entry, &site, compat);
+        let bytes: usize = day.events.iter().map(|event| event.text.len()).sum();
+        assert!(
+            bytes <= 16 * html.len() + (4 << 20),
+            "{name}: {bytes} bytes of {}",
+            html.len()
+        );
+        on_this_day::parse_selected(&html, entry, &site, compat);
+        featured::parse(&html, &site);
+        picture::parse_descriptions(&html);
+        // Built without optimisation it takes about a second.
+        let took = began.elapsed();
+        println!("{name}: {took:?} for {} bytes", html.len());
+        assert!(took < std::time::Duration::from_secs(60), "{name}: {took:?}");
+    }
+}
+
 /// JSON of every kind in every place that the parsers look at.
 #[test]
 fn answers_of_the_wrong_types_are_read_without_panic() {

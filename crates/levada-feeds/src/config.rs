@@ -115,8 +115,8 @@ pub struct UpstreamConfig {
 pub struct CacheConfig {
     /// File of the embedded store that lets caches survive a restart. Default none: memory only.
     pub path: Option<PathBuf>,
-    /// Largest size of the store's file, bytes, at least 4 MiB. The oldest entries go first; at most half of the file
-    /// is entries. Default 1 GiB.
+    /// Largest size of the store's file, bytes, at least 4 MiB. The oldest entries go first; at most a quarter of the
+    /// file is entries. Default 1 GiB.
     pub disk_bytes: u64,
     /// Memory for built feeds, bytes. Default 128 MiB.
     pub results_bytes: u64,

@@ -297,6 +297,7 @@ mod tests {
         let path = dir.path().join("c.redb");
         let file = || std::fs::metadata(&path).expect("a file").len();
         let disk = Disk::open(&path, MOST).expect("a store");
+        let mut largest = 0;
         for n in 0..6_000 {
             // Sizes of summaries, and now and then a page; five times the bound in all.
             let size = if n % 100 == 0 {
@@ -305,12 +306,14 @@ mod tests {
                 500 + n as usize * 7_919 % 3_000
             };
             disk.put("a", &format!("{n:05}"), record(n, size));
+            largest = largest.max(file());
             if n % 500 == 499 {
                 disk.flush();
                 assert!(file() <= MOST, "{} after {n}", file());
             }
         }
         disk.flush();
+        assert!(largest <= MOST, "{largest} while it was written");
         assert_eq!(disk.dropped(), 0);
         let left: Vec<String> = disk.all("a").into_iter().map(|(key, _)| key).collect();
         assert_eq!(left.last().map(String::as_str), Some("05999"));

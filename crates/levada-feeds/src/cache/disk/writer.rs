@@ -12,9 +12,11 @@ use std::time::Duration;
 
 /// Writes per transaction.
 const BATCH: usize = 512;
-/// The entries may take this part of the file; the rest is for pages that are half full, for trees and for what a
-/// transaction writes beside what it replaces.
-const ENTRIES_PART: u64 = 2;
+/// The entries may take this part of the file: pages are half full, a transaction writes beside what it replaces, and a
+/// file that is too small becomes twice as large at once, never a little larger.
+const ENTRIES_PART: u64 = 4;
+/// A transaction has at most this part of the bound, if it has more than one entry.
+const BATCH_PART: u64 = 32;
 /// Between two sweeps is written at most this part of the bound.
 const SWEEP_PART: u64 = 8;
 /// How often entries are removed and the file is compacted before it is left larger than it should be.
@@ -36,22 +38,25 @@ impl Writer {
         self.bound(true);
         let mut written = 0;
         while let Ok(first) = tasks.recv() {
+            let mut bytes = size(&first);
             let mut batch = vec![first];
             // A moment for others to join the transaction; the cache is not in a hurry.
-            while batch.len() < BATCH && !matches!(batch.last(), Some(Task::Flush(_))) {
+            while batch.len() < BATCH
+                && bytes < self.most_bytes / BATCH_PART
+                && !matches!(batch.last(), Some(Task::Flush(_)))
+            {
                 match tasks.recv_timeout(Duration::from_millis(20)) {
-                    Ok(task) => batch.push(task),
+                    Ok(task) => {
+                        bytes += size(&task);
+                        batch.push(task);
+                    }
                     Err(_) => break,
                 }
             }
             if let Err(error) = self.commit(&batch) {
                 tracing::warn!(%error, entries = batch.len(), "cache entries not written");
             }
-            let sizes = batch.iter().map(|task| match task {
-                Task::Put(name, bytes) => name.len() + bytes.len(),
-                Task::Remove(_) | Task::Flush(_) => 0,
-            });
-            written += sizes.sum::<usize>() as u64;
+            written += bytes;
             let is_much = written >= self.most_bytes / SWEEP_PART;
             if self.bound(is_much) {
                 written = 0;
@@ -186,5 +191,12 @@ impl Writer {
         }
         *self.names.lock() = Some(names);
         Ok(())
+    }
+}
+
+fn size(task: &Task) -> u64 {
+    match task {
+        Task::Put(name, bytes) => (name.len() + bytes.len()) as u64,
+        Task::Remove(_) | Task::Flush(_) => 0,
     }
 }

@@ -6,6 +6,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::{BoxFuture, FutureExt};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
@@ -252,7 +253,11 @@ fn exactly(
     })
 }
 
-/// From when on nothing that was stored can have been removed.
+/// How far the clocks of a client and the server may be apart. Who asks for just as much as is kept, by his
+/// own clock, is not told of events that were never promised to him.
+const CLOCKS_APART: Duration = Duration::from_secs(60);
+
+/// From when on nothing that was stored can have been removed, but for [`CLOCKS_APART`].
 #[derive(Debug, Clone, Copy)]
 struct Horizon(Option<Timestamp>);
 
@@ -263,7 +268,9 @@ impl Horizon {
         let age = retention
             .filter(|retention| retention.bytes.is_none())
             .and_then(|retention| retention.age);
-        Self(age.map(|age| now.plus_millis(-i64::try_from(age.as_millis()).unwrap_or(i64::MAX))))
+        let back =
+            |age: Duration| i64::try_from(age.saturating_add(CLOCKS_APART).as_millis()).unwrap_or(i64::MAX);
+        Self(age.map(|age| now.plus_millis(-back(age))))
     }
 
     /// Whether records from `since` on may be gone. The beginning of 1970 and all before it ask for

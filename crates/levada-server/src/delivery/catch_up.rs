@@ -26,7 +26,7 @@ use super::failure::Failure;
 use super::hub::{Hub, Seat};
 use super::limits::{
     CATCH_UP_CHUNK_BYTES, CATCH_UP_READ_MAX, CATCH_UP_READ_MIN, JOIN_BELOW_BYTES, LOOKUPS_AT_ONCE,
-    PROGRESS_BYTES, PROMPT_BYTES,
+    PROGRESS_BYTES, PROMPT_BYTES, READS_AHEAD,
 };
 use super::pace::Pace;
 use super::plan::Place;
@@ -231,14 +231,15 @@ impl CatchUp {
             .sum();
         self.tell_lag(i64::try_from(behind).unwrap_or(i64::MAX));
         let mut total = 0;
-        let mut ahead: Option<Ahead> = None;
+        let mut ahead: VecDeque<Ahead> = VecDeque::with_capacity(READS_AHEAD);
         while let Some(lane) = queue.pop_front() {
             let from = self.renderer.mark(lane).next;
-            let batch = match ahead.take() {
+            let batch = match ahead.pop_front() {
                 Some(begun) if begun.lane == lane && begun.from == from => {
                     self.meanwhile(take(begun)).await?
                 }
                 _ => {
+                    ahead.clear();
                     let read = self.begin(lane, from, Duration::ZERO);
                     self.meanwhile(read).await?
                 }
@@ -251,9 +252,11 @@ impl CatchUp {
                         drop(self.meanwhile(more).await?);
                     } else {
                         let then = batch.next().min(to[lane]);
-                        let upcoming = queue.front().map(|&lane| (lane, self.renderer.mark(lane).next));
-                        let upcoming = upcoming.or((then < to[lane]).then_some((lane, then)));
-                        ahead = self.read_ahead(upcoming).await;
+                        let others = queue.iter().map(|&lane| (lane, self.renderer.mark(lane).next));
+                        let upcoming = others.chain((then < to[lane]).then_some((lane, then)));
+                        for (lane, from) in upcoming.take(READS_AHEAD).skip(ahead.len()) {
+                            ahead.push_back(self.read_ahead(lane, from).await);
+                        }
                         total += self.render(lane, &batch, to[lane]).await?;
                     }
                 }
@@ -295,10 +298,9 @@ impl CatchUp {
         async move { read(&hub, &of, from, bytes, wait).await }.boxed()
     }
 
-    /// Begins the read whose turn comes next, so that the log works while frames are rendered and
+    /// Begins a read whose turn comes soon, so that the log works while frames are rendered and
     /// written.
-    async fn read_ahead(&self, upcoming: Option<(usize, Offset)>) -> Option<Ahead> {
-        let (lane, from) = upcoming?;
+    async fn read_ahead(&self, lane: usize, from: Offset) -> Ahead {
         let mut batch = future::maybe_done(self.begin(lane, from, Duration::ZERO));
         // One poll sends the request to the log; its answer is taken when its turn comes.
         future::poll_fn(|context| {
@@ -306,7 +308,7 @@ impl CatchUp {
             std::task::Poll::Ready(())
         })
         .await;
-        Some(Ahead { lane, from, batch })
+        Ahead { lane, from, batch }
     }
 
     /// Records were removed before they were read: says so and goes on with what is left.

@@ -82,6 +82,10 @@ pub const CATCH_UP_READ_MIN: usize = 64 * 1024;
 /// Largest read of a session in the past: at this size a read costs no more per byte than a larger one.
 pub const CATCH_UP_READ_MAX: usize = 512 * 1024;
 
+/// Reads of different partitions that a session in the past has begun before their turn: with one, the
+/// time that it takes to wake a thread is spent waiting at every read.
+pub const READS_AHEAD: usize = 2;
+
 /// Frames of the past are handed over in chunks of about this size: large enough that the cost per
 /// write vanishes, small enough to stay in the processor's cache.
 pub const CATCH_UP_CHUNK_BYTES: usize = 128 * 1024;

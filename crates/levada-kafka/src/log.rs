@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use levada_event::{Bounds, Offset, Position, Record, RecordBatch, Timestamp, TopicPartition};
 use levada_log::{Durability, Log, LogError, LogFacts, ReadLimit, TopicInfo, TopicSpec};
+use tokio::sync::watch;
 
 use crate::admin::Admin;
 use crate::client::{ErrorCounts, Role};
@@ -26,6 +27,8 @@ pub struct KafkaLog {
     reader: Reader,
     errors: Arc<ErrorCounts>,
     deliveries: Arc<Deliveries>,
+    /// Says that topics were created.
+    made: watch::Sender<()>,
     closed: AtomicBool,
 }
 
@@ -66,6 +69,7 @@ impl KafkaLog {
             hasty,
             errors,
             deliveries,
+            made: watch::Sender::new(()),
             closed: AtomicBool::new(false),
         })
     }
@@ -142,6 +146,7 @@ impl Log for KafkaLog {
         }
         let created = self.admin.create(spec).await;
         created.map_err(|error| LogError::Unavailable(error.to_string()))?;
+        self.made.send_replace(());
         match self.cluster.partitions(&spec.name).await? {
             Some(partitions) => Ok(TopicInfo { partitions }),
             None => Err(LogError::Unavailable(format!(
@@ -156,6 +161,10 @@ impl Log for KafkaLog {
             Some(partitions) => Ok(TopicInfo { partitions }),
             None => Err(LogError::UnknownTopic(TopicPartition::new(spec.name.clone(), 0))),
         }
+    }
+
+    fn topics_made(&self) -> Option<watch::Receiver<()>> {
+        Some(self.made.subscribe())
     }
 
     async fn append(&self, to: &TopicPartition, records: Vec<Record>) -> Result<Offset, LogError> {

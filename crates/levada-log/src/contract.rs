@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use levada_event::{Bounds, Offset, Position, Record, RecordBatch, Timestamp, TopicName, TopicPartition};
+use tokio::sync::watch;
 
 /// A partitioned durable log.
 ///
@@ -35,6 +36,13 @@ pub trait Log: Send + Sync + 'static {
     /// [`LogError::UnknownTopic`] for a topic that does not exist, `Unavailable`.
     async fn existing(&self, spec: &TopicSpec) -> Result<TopicInfo, LogError> {
         self.topic(spec).await
+    }
+
+    /// Changes whenever [`Log::topic`] may have created a topic in this process, so that those who wait
+    /// for one need not ask again and again. `None` for a log that does not tell. Topics that other
+    /// processes create are not told.
+    fn topics_made(&self) -> Option<watch::Receiver<()>> {
+        None
     }
 
     /// Appends all of `records` or none, and returns the offset of the first. `Ok` means durable.

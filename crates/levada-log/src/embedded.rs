@@ -93,6 +93,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use levada_event::{Bounds, Offset, Position, Record, RecordBatch, Timestamp, TopicPartition};
 use parking_lot::Mutex;
+use tokio::sync::watch;
 
 pub use self::root::OpenError;
 pub use self::stats::{PartitionStats, SYNC_BUCKETS_MICROS, Stats, SyncStats};
@@ -154,6 +155,8 @@ impl EmbeddedOptions {
 pub struct Embedded {
     engine: Arc<Engine>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    /// Says that topics were created.
+    made: watch::Sender<()>,
 }
 
 impl Embedded {
@@ -167,6 +170,7 @@ impl Embedded {
         let log = Self {
             engine: Engine::open(options)?,
             threads: Mutex::default(),
+            made: watch::Sender::new(()),
         };
         for number in 0..committers {
             let name = format!("levada-commit-{number}");
@@ -271,7 +275,13 @@ impl Log for Embedded {
             return Ok(info);
         }
         let spec = spec.clone();
-        read::blocking(&self.engine, move |engine| engine.declare(&spec)).await
+        let info = read::blocking(&self.engine, move |engine| engine.declare(&spec)).await?;
+        self.made.send_replace(());
+        Ok(info)
+    }
+
+    fn topics_made(&self) -> Option<watch::Receiver<()>> {
+        Some(self.made.subscribe())
     }
 
     /// A reader changes nothing about a topic that exists. One that does not is made, so that its first

@@ -54,6 +54,8 @@ pub struct Memory {
     facts: LogFacts,
     options: MemoryOptions,
     topics: Mutex<HashMap<TopicName, Topic>>,
+    /// Says that topics were created.
+    made: watch::Sender<()>,
     faults: Mutex<Faults>,
 }
 
@@ -68,6 +70,15 @@ struct Partition {
     kept: Mutex<Kept>,
     /// The next offset, for readers that wait.
     next: watch::Sender<Offset>,
+}
+
+impl Partition {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            kept: Mutex::default(),
+            next: watch::Sender::new(0),
+        })
+    }
 }
 
 #[derive(Debug, Default)]
@@ -112,6 +123,7 @@ impl Memory {
             },
             options,
             topics: Mutex::default(),
+            made: watch::Sender::new(()),
             faults: Mutex::default(),
         }
     }
@@ -123,17 +135,25 @@ impl Memory {
         let topic = topics.entry(spec.name.clone()).or_insert_with(|| Topic {
             retention: spec.retention,
             partitions: (0..spec.partitions.clamp(1, PARTITIONS_MAX))
-                .map(|_| {
-                    Arc::new(Partition {
-                        kept: Mutex::default(),
-                        next: watch::Sender::new(0),
-                    })
-                })
+                .map(|_| Partition::new())
                 .collect(),
         });
         topic.retention = spec.retention;
-        TopicInfo {
+        let info = TopicInfo {
             partitions: topic.partitions.len() as u32,
+        };
+        drop(topics);
+        self.made.send_replace(());
+        info
+    }
+
+    /// Gives a topic more partitions, as an operator of a Kafka cluster may. Does nothing for an unknown
+    /// topic.
+    pub fn widen(&self, topic: &TopicName, partitions: u32) {
+        if let Some(topic) = self.topics.lock().get_mut(topic) {
+            let wanted = partitions.min(PARTITIONS_MAX) as usize;
+            let missing = wanted.saturating_sub(topic.partitions.len());
+            topic.partitions.extend((0..missing).map(|_| Partition::new()));
         }
     }
 
@@ -290,6 +310,10 @@ impl Log for Memory {
             return Err(LogError::UnknownTopic(TopicPartition::new(spec.name.clone(), 0)));
         }
         Ok(self.create(spec))
+    }
+
+    fn topics_made(&self) -> Option<watch::Receiver<()>> {
+        Some(self.made.subscribe())
     }
 
     async fn append(&self, to: &TopicPartition, records: Vec<Record>) -> Result<Offset, LogError> {

@@ -149,6 +149,7 @@ promises![
     seeking::a_time_seek_sees_only_what_is_kept,
     keeping::the_number_of_partitions_never_changes,
     keeping::topics_have_names_of_their_own,
+    keeping::a_topic_that_is_made_is_told_of,
     keeping::retention_counts_from_appending,
     keeping::age_removes_and_answers_out_of_range,
     keeping::bytes_remove_the_oldest,

@@ -13,6 +13,7 @@
 //! Knows no routes, no headers and no intake. `http` turns requests into [`Request`]s and bodies into
 //! responses.
 
+mod awaited;
 mod catch_up;
 mod channel;
 mod failure;
@@ -30,6 +31,7 @@ mod shape;
 mod stats;
 mod tail;
 mod waiters;
+mod wider;
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;

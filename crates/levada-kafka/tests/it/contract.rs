@@ -112,6 +112,7 @@ promises![
     a_time_seek_sees_only_what_is_kept,
     the_number_of_partitions_never_changes,
     topics_have_names_of_their_own,
+    a_topic_that_is_made_is_told_of,
     retention_counts_from_appending,
     age_removes_and_answers_out_of_range,
     bytes_remove_the_oldest,

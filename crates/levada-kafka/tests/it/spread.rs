@@ -67,6 +67,10 @@ impl Log for Spread {
         Ok(TopicInfo { partitions })
     }
 
+    fn topics_made(&self) -> Option<tokio::sync::watch::Receiver<()>> {
+        self.log.topics_made()
+    }
+
     async fn append(&self, to: &TopicPartition, records: Vec<Record>) -> Result<Offset, LogError> {
         logical(self.log.append(&self.physical(to)?, records).await, to)
     }

@@ -47,6 +47,19 @@ pub(super) async fn topics_have_names_of_their_own(subject: &mut dyn Subject) ->
     Outcome::Kept
 }
 
+pub(super) async fn a_topic_that_is_made_is_told_of(subject: &mut dyn Subject) -> Outcome {
+    let Some(mut made) = subject.log().topics_made() else {
+        return Outcome::Skipped("the log does not tell of topics");
+    };
+    let of = TopicPartition::new(topic_name(subject, "told"), 0);
+    assert!(subject.log().bounds(&of).await.is_err(), "nobody made it");
+    made.mark_unchanged();
+    declare(subject, "told", 1, FOR_EVER).await;
+    assert!(made.has_changed().expect("the log is there"), "it was not told");
+    assert!(subject.log().bounds(&of).await.is_ok());
+    Outcome::Kept
+}
+
 pub(super) async fn retention_counts_from_appending(subject: &mut dyn Subject) -> Outcome {
     let retention = Retention {
         age: Some(HOUR),

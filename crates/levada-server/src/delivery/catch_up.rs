@@ -22,7 +22,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::channel::{Channel, Joint};
-use super::failure::Failure;
+use super::failure::{Ended, Failure};
 use super::hub::{Hub, Seat};
 use super::limits::{
     CATCH_UP_CHUNK_BYTES, CATCH_UP_READ_MAX, CATCH_UP_READ_MIN, JOIN_BELOW_BYTES, LOOKUPS_AT_ONCE,
@@ -34,6 +34,7 @@ use super::render::Renderer;
 use super::ring::{Chunk, Marks};
 use super::shape::{LaneKind, Shape};
 use super::tail::read;
+use super::wider::Wider;
 
 /// How long a read waits where the log has nothing although its end lies further on. A hole at the
 /// end of what is readable; rare, and not worth a busy loop.
@@ -51,6 +52,8 @@ pub(crate) enum Item {
     },
     /// The session ends: cleanly after its last chunk told the error, or by breaking off.
     End(Option<Failure>),
+    /// The session goes on with more partitions.
+    Wider(Wider),
 }
 
 pub(crate) struct CatchUp {
@@ -76,15 +79,25 @@ struct Ahead {
     batch: MaybeDone<BoxFuture<'static, Result<RecordBatch, LogError>>>,
 }
 
-/// The session needs no more: it has failed, or nobody listens.
+/// The session needs no more of this: it has failed, goes on otherwise, or nobody listens.
 enum Stop {
     Failed(Failure),
+    Wider(Wider),
     Gone,
 }
 
 impl From<Failure> for Stop {
     fn from(failure: Failure) -> Self {
         Self::Failed(failure)
+    }
+}
+
+impl From<Ended> for Stop {
+    fn from(ended: Ended) -> Self {
+        match ended {
+            Ended::Failed(failure) => Self::Failed(failure),
+            Ended::Wider(wider) => Self::Wider(wider),
+        }
     }
 }
 
@@ -116,8 +129,14 @@ impl CatchUp {
 
     /// Runs until the session is seated or over. `is_new` when the ends were just looked up.
     pub(crate) async fn run(mut self, is_new: bool) {
-        let Err(Stop::Failed(failure)) = self.follow(is_new).await else {
-            return;
+        let failure = match self.follow(is_new).await {
+            Err(Stop::Failed(failure)) => failure,
+            Err(Stop::Wider(wider)) => {
+                let _ = self.emit(false).await;
+                let _ = self.out.send(Item::Wider(wider)).await;
+                return;
+            }
+            Err(Stop::Gone) | Ok(()) => return,
         };
         let told = self.renderer.failure(&failure);
         let _ = self.emit(false).await;
@@ -208,8 +227,8 @@ impl CatchUp {
         loop {
             let mut moved = pin!(channel.moved());
             moved.as_mut().enable();
-            if let Some(failure) = channel.failure() {
-                return Err(Stop::Failed(failure.clone()));
+            if let Some(ended) = channel.ended() {
+                return Err(ended.clone().into());
             }
             if !channel.stands_at(&joint.marks) {
                 return Ok(());
@@ -454,12 +473,12 @@ async fn end_of(hub: Arc<Hub>, shape: Arc<Shape>, lane: usize, next: Offset) -> 
 }
 
 /// The joint of a channel, once it is nowhere behind `nexts`.
-async fn joint_beyond(channel: &Channel, nexts: &[Offset]) -> Result<Joint, Failure> {
+async fn joint_beyond(channel: &Channel, nexts: &[Offset]) -> Result<Joint, Ended> {
     loop {
         let mut moved = pin!(channel.moved());
         moved.as_mut().enable();
-        if let Some(failure) = channel.failure() {
-            return Err(failure.clone());
+        if let Some(ended) = channel.ended() {
+            return Err(ended.clone());
         }
         if channel.covers(|lane| nexts[lane]) {
             return Ok(channel.joint());

@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use super::failure::Failure;
+use super::failure::Ended;
 use super::limits::{LIVE_CHUNK_BYTES, Options, RING_AGE, RINGS_BYTES};
 use super::plan::Place;
 use super::render::Renderer;
@@ -41,7 +41,7 @@ pub(crate) struct Channel {
     moved: Notify,
     /// Wakes the channel's task for a flush that is due.
     due: Notify,
-    ended: OnceLock<Failure>,
+    ended: OnceLock<Ended>,
     task: OnceLock<AbortHandle>,
 }
 
@@ -132,19 +132,19 @@ impl Channel {
         self.moved.notify_waiters();
         self.waiters.wake_all();
         if let Err(failure) = told {
-            self.fail(failure);
+            self.finish(failure.into());
         }
     }
 
-    /// Ends the channel: its subscribers get what is in the ring and then the error.
-    pub(crate) fn fail(&self, failure: Failure) {
-        if self.ended.set(failure).is_ok() {
+    /// Ends the channel: its subscribers get what is in the ring and then do as is said.
+    pub(crate) fn finish(&self, ended: Ended) {
+        if self.ended.set(ended).is_ok() {
             self.moved.notify_waiters();
             self.waiters.wake_all();
         }
     }
 
-    pub(crate) fn failure(&self) -> Option<&Failure> {
+    pub(crate) fn ended(&self) -> Option<&Ended> {
         self.ended.get()
     }
 

@@ -4,6 +4,22 @@ use levada_log::LogError;
 use levada_wire::{ErrorCode, Gap, StreamError};
 
 use super::request::log_code;
+use super::wider::Wider;
+
+/// Why a channel has ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// Its sessions end.
+    Failed(Failure),
+    /// Its sessions go on in a wider one.
+    Wider(Wider),
+}
+
+impl From<Failure> for Ended {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
 
 /// The end of a session that the client has to know of.
 #[derive(Debug, Clone, PartialEq, Eq)]

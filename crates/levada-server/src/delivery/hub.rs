@@ -5,19 +5,21 @@ use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use levada_event::{Offset, TopicPartition};
+use levada_event::{Offset, TopicName, TopicPartition};
 use levada_log::Log;
 use levada_wire::ErrorCode;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
+use super::awaited::Awaited;
 use super::channel::Channel;
-use super::failure::Failure;
+use super::failure::{Ended, Failure};
 use super::limits::Options;
 use super::reading::Readings;
 use super::shape::{LaneKind, Shape};
 use super::stats::DeliveryStats;
 use super::tail::Tail;
+use super::wider::Wider;
 
 pub(crate) struct Hub {
     pub(crate) log: Arc<dyn Log>,
@@ -25,6 +27,8 @@ pub(crate) struct Hub {
     pub(crate) options: Options,
     registry: Mutex<Registry>,
     readings: Readings,
+    /// Topics that are waited for.
+    pub(crate) awaited: Awaited,
     draining: watch::Sender<bool>,
     /// The same, to be read on every delivery.
     is_draining: AtomicBool,
@@ -47,6 +51,7 @@ impl Hub {
             options,
             registry: Mutex::default(),
             readings: Readings::default(),
+            awaited: Awaited::default(),
             draining: watch::Sender::new(false),
             is_draining: AtomicBool::new(false),
             sessions: watch::Sender::new(0),
@@ -102,10 +107,41 @@ impl Hub {
     pub(crate) fn fail_tail(&self, tail: &Arc<Tail>, failure: &Failure) {
         let mut registry = self.registry.lock();
         for (channel, _) in tail.channels().iter() {
-            channel.fail(failure.clone());
+            channel.finish(Ended::Failed(failure.clone()));
             self.close(&mut registry, channel);
         }
         self.remove_tail(&mut registry, tail);
+    }
+
+    /// How many partitions those have who read the fewest of the whole topic; `None` when nobody reads it
+    /// whole.
+    pub(crate) fn narrowest(&self, topic: &TopicName) -> Option<u32> {
+        let registry = self.registry.lock();
+        registry
+            .channels
+            .keys()
+            .filter_map(|shape| shape.width_of(topic))
+            .min()
+    }
+
+    /// Ends the channels that read the topic whole and have fewer partitions than it has; their sessions
+    /// go on in wider ones.
+    pub(crate) fn widen(&self, wider: &Wider) {
+        let mut registry = self.registry.lock();
+        let narrow = |shape: &Shape| {
+            let width = shape.width_of(&wider.topic);
+            width.is_some_and(|width| width < wider.partitions)
+        };
+        let channels: Vec<_> = registry
+            .channels
+            .iter()
+            .filter(|(shape, _)| narrow(shape))
+            .map(|(_, (channel, _))| channel.clone())
+            .collect();
+        for channel in channels {
+            channel.finish(Ended::Wider(wider.clone()));
+            self.close(&mut registry, &channel);
+        }
     }
 
     fn leave(&self, channel: &Arc<Channel>) {

@@ -114,8 +114,19 @@ pub const READ_RETRIES: u32 = 6;
 /// Wait before the first retry of a read.
 pub const RETRY_FIRST: Duration = Duration::from_millis(50);
 
-/// How often a topic that does not exist yet is looked for.
-pub const TOPIC_AWAIT: Duration = Duration::from_secs(5);
+/// How soon a topic that does not exist yet is looked for again, while it has just begun to be waited
+/// for: whoever opens a subscription before the first event is likely to see that soon.
+pub const TOPIC_AWAIT_FIRST: Duration = Duration::from_secs(1);
+
+/// The pauses are this part of the time waited, so that topics which never come cost little.
+pub const TOPIC_AWAIT_SHARE: u32 = 10;
+
+/// The longest pause.
+pub const TOPIC_AWAIT_MAX: Duration = Duration::from_secs(5);
+
+/// How often a topic that is read is looked at for partitions that were added to it. Nothing is lost
+/// meanwhile: they are read from their first record on.
+pub const WIDER_EVERY: Duration = Duration::from_secs(10);
 
 /// Subscribers woken in one go before the list is unlocked: small, so that those already awake can
 /// put themselves back on it.

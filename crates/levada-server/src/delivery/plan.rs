@@ -10,16 +10,19 @@ use std::time::Duration;
 
 use futures_util::future::{BoxFuture, FutureExt};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
-use levada_event::splice::Origin;
-use levada_event::{Bounds, Offset, Start, Timestamp, TopicName, TopicPartition};
+use levada_event::{Bounds, Offset, Start, Timestamp, TopicName};
 use levada_log::{Log, LogError, Retention};
 use levada_wire::cursor::{Exact, First, PartitionElement};
-use levada_wire::{Element, Gap, GapReason};
+use levada_wire::{Gap, GapReason};
 
 use super::limits::{LANES_MAX, LOOKUPS_AT_ONCE};
-use super::request::{From, OpenError, Request, TopicRequest};
+use super::request::{OpenError, Request, TopicRequest};
 use super::ring::Mark;
 use super::shape::{Lane, LaneKind, Shape};
+
+mod lanes;
+
+use lanes::{Topic, assign};
 
 /// A request with every start resolved.
 #[derive(Debug)]
@@ -61,50 +64,9 @@ impl Wanted {
     }
 }
 
-/// A topic of the request, after the log was asked about it.
-struct Topic<'r> {
-    request: &'r TopicRequest,
-    /// `None` when it does not exist yet.
-    partitions: Option<u32>,
-}
-
-impl Topic<'_> {
-    /// The partitions that may be subscribed to.
-    fn all(&self) -> Vec<u32> {
-        let count = self.partitions.unwrap_or(self.request.spec.partitions.max(1));
-        match &self.request.partitions {
-            None => (0..count).collect(),
-            Some(some) => some.iter().copied().filter(|p| *p < count).collect(),
-        }
-    }
-
-    fn lane(&self, partition: u32, wanted: Wanted) -> Lane {
-        let name: &TopicName = &self.request.spec.name;
-        let kind = match (self.partitions, wanted) {
-            (Some(count), _) if partition < count => LaneKind::Kept,
-            (None, _) if partition < self.request.spec.partitions.max(1) => LaneKind::Awaited,
-            (
-                _,
-                Wanted::Cursor {
-                    offset, timestamp, ..
-                },
-            ) => LaneKind::Ghost { offset, timestamp },
-            (_, Wanted::Start(_)) => LaneKind::Ghost {
-                offset: None,
-                timestamp: None,
-            },
-        };
-        Lane {
-            of: TopicPartition::new(name.clone(), partition),
-            kind,
-            origin: Origin::new(name.as_str(), partition, self.request.stored),
-        }
-    }
-}
-
 pub(crate) async fn plan(log: &Arc<dyn Log>, request: Request) -> Result<Plan, OpenError> {
     let topics = look_up(log, &request.topics).await?;
-    let wanted = assign(&topics, &request.from)?;
+    let (wanted, wholes) = assign(&topics, &request.from, &log.facts().id)?;
     if wanted.len() > LANES_MAX {
         return Err(OpenError::TooManyPartitions);
     }
@@ -120,6 +82,7 @@ pub(crate) async fn plan(log: &Arc<dyn Log>, request: Request) -> Result<Plan, O
     let mut plan = Plan {
         shape: Arc::new(Shape {
             lanes: wanted.into_iter().map(|(lane, _)| lane).collect(),
+            wholes,
             api: request.api,
             format: request.format,
             selection: request.selection,
@@ -161,96 +124,6 @@ async fn a_few_at_once<T>(questions: Vec<BoxFuture<'_, Result<T, LogError>>>) ->
         .buffered(LOOKUPS_AT_ONCE)
         .try_collect()
         .await
-}
-
-/// Lists the lanes in the order of the id, each once. A partition that is named twice counts as its
-/// more exact mention says.
-fn assign(topics: &[Topic<'_>], from: &From) -> Result<Vec<(Lane, Wanted)>, OpenError> {
-    match from {
-        From::Everywhere(start) => Ok(everywhere(topics, |_| Wanted::Start(*start))),
-        From::Each { elements, rest } => {
-            let named: HashMap<(&str, i64), Wanted> = elements
-                .iter()
-                .filter_map(|element| match element {
-                    Element::Partition(e) => Some(((e.topic.as_str(), e.partition), Wanted::of(e))),
-                    Element::Topic(_) => None,
-                })
-                .collect();
-            Ok(everywhere(topics, |of| {
-                let key = (of.topic.as_str(), i64::from(of.partition));
-                named.get(&key).copied().unwrap_or(Wanted::Start(*rest))
-            }))
-        }
-        From::Exactly { elements, bare } => exactly(topics, elements, *bare),
-    }
-}
-
-fn everywhere(topics: &[Topic<'_>], wanted: impl Fn(&TopicPartition) -> Wanted) -> Vec<(Lane, Wanted)> {
-    let mut lanes = Vec::new();
-    let mut seen = HashSet::new();
-    for topic in topics {
-        for partition in topic.all() {
-            let of = TopicPartition::new(topic.request.spec.name.clone(), partition);
-            if seen.insert(of.clone()) {
-                let wanted = wanted(&of);
-                lanes.push((topic.lane(partition, wanted), wanted));
-            }
-        }
-    }
-    lanes
-}
-
-fn exactly(
-    topics: &[Topic<'_>],
-    elements: &[Element],
-    bare: Start,
-) -> Result<Vec<(Lane, Wanted)>, OpenError> {
-    let known: HashMap<&str, &Topic<'_>> = topics
-        .iter()
-        .map(|topic| (topic.request.spec.name.as_str(), topic))
-        .collect();
-    let mut unavailable: Vec<String> = Vec::new();
-    let mut lanes: Vec<(Lane, Wanted)> = Vec::new();
-    let mut places: HashMap<TopicPartition, usize> = HashMap::new();
-    for element in elements {
-        let Some(topic) = known.get(element.topic()) else {
-            if !unavailable.iter().any(|name| name == element.topic()) {
-                unavailable.push(element.topic().to_owned());
-            }
-            continue;
-        };
-        let mentions: Vec<(u32, Option<Wanted>)> = match element {
-            Element::Topic(_) => topic.all().into_iter().map(|p| (p, None)).collect(),
-            // Numbers that no partition can have are not even worth an element of the id.
-            Element::Partition(e) => u32::try_from(e.partition)
-                .map(|p| (p, Some(Wanted::of(e))))
-                .into_iter()
-                .collect(),
-        };
-        for (partition, wanted) in mentions {
-            let of = TopicPartition::new(topic.request.spec.name.clone(), partition);
-            match (places.get(&of), wanted) {
-                (None, wanted) => {
-                    let wanted = wanted.unwrap_or(Wanted::Start(bare));
-                    places.insert(of, lanes.len());
-                    lanes.push((topic.lane(partition, wanted), wanted));
-                }
-                (Some(&place), Some(wanted)) => lanes[place] = (topic.lane(partition, wanted), wanted),
-                (Some(_), None) => {}
-            }
-        }
-        if lanes.len() > LANES_MAX {
-            return Err(OpenError::TooManyPartitions);
-        }
-    }
-    if unavailable.is_empty() {
-        return Ok(lanes);
-    }
-    let available = topics.iter().map(|topic| topic.request.spec.name.to_string());
-    Err(OpenError::TopicNotAvailable {
-        unavailable,
-        available: available.collect(),
-    })
 }
 
 /// How far the clocks of a client and the server may be apart. Who asks for just as much as is kept, by his

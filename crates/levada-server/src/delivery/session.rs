@@ -19,15 +19,16 @@ use levada_wire::{ErrorCode, Gap, ndjson, sse};
 use tokio::time::Sleep;
 
 use super::catch_up::Item;
-use super::failure::{Failure, SessionAborted};
+use super::failure::{Ended, Failure, SessionAborted};
 use super::hub::{Hub, Seat};
-use super::limits::DRAIN_PATIENCE;
+use super::limits::{DRAIN_PATIENCE, LANES_MAX};
 use super::plan::Place;
 use super::reading::{Reading, Step};
 use super::render::Renderer;
 use super::request::{Api, Format};
 use super::ring::{Chunk, Found, Marks};
 use super::shape::Shape;
+use super::wider::Wider;
 
 /// The body of a streaming response. Nothing is read and no seat is taken before it is polled.
 pub struct SessionBody {
@@ -266,6 +267,21 @@ impl SessionBody {
         };
     }
 
+    /// Goes on with the partitions that a topic has now.
+    fn widen(&mut self, wider: &Wider) -> Option<Bytes> {
+        let Some((shape, marks)) = self.shape.wider(wider, &self.marks) else {
+            let Wider { topic, partitions } = wider;
+            let why = format!(
+                "{topic} has {partitions} partitions now, which makes more than {LANES_MAX} for one subscription"
+            );
+            return self.fail(Failure::new(ErrorCode::Overloaded, why));
+        };
+        self.shape = Arc::new(shape);
+        self.marks = marks.into();
+        self.read_from(&self.places(), false);
+        None
+    }
+
     /// The next chunk of the past, or a change of phase.
     fn poll_past(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
         let Phase::Past { reading, .. } = &self.phase else {
@@ -283,6 +299,7 @@ impl SessionBody {
                 self.hub.stats.sessions_failed.add(1);
                 self.phase = Phase::Ending(broken);
             }
+            Step::Item(Item::Wider(wider)) => return Poll::Ready(self.widen(&wider)),
             Step::LetGo => self.read_from(&self.places(), false),
             Step::Broken => {
                 let failure = Failure::new(ErrorCode::Internal, "the reader of the log stopped");
@@ -310,9 +327,11 @@ impl SessionBody {
                     return Poll::Ready(None);
                 }
                 Found::Nothing => {
-                    if let Some(failure) = seat.channel().failure() {
-                        let failure = failure.clone();
-                        return Poll::Ready(self.fail(failure));
+                    if let Some(ended) = seat.channel().ended() {
+                        return Poll::Ready(match ended.clone() {
+                            Ended::Failed(failure) => self.fail(failure),
+                            Ended::Wider(wider) => self.widen(&wider),
+                        });
                     }
                     if armed {
                         return Poll::Pending;

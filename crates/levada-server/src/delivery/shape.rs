@@ -8,9 +8,10 @@ use levada_event::select::Selection;
 use levada_event::splice::Origin;
 
 use super::request::{Api, Format};
+use super::wider::Whole;
 
 /// One partition of a subscription.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Lane {
     pub(crate) of: TopicPartition,
     pub(crate) kind: LaneKind,
@@ -37,6 +38,8 @@ pub(crate) enum LaneKind {
 pub(crate) struct Shape {
     /// In the order of the id's elements.
     pub(crate) lanes: Vec<Lane>,
+    /// The topics of which all partitions are wanted, also those to come.
+    pub(crate) wholes: Vec<Whole>,
     pub(crate) api: Api,
     pub(crate) format: Format,
     pub(crate) selection: Selection,
@@ -58,6 +61,20 @@ impl Hash for Lane {
     }
 }
 
+impl PartialEq for Whole {
+    fn eq(&self, other: &Self) -> bool {
+        self.partitions == other.partitions && self.topic == other.topic
+    }
+}
+
+impl Eq for Whole {}
+
+impl Hash for Whole {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (&self.topic, self.partitions).hash(state);
+    }
+}
+
 impl PartialEq for Shape {
     fn eq(&self, other: &Self) -> bool {
         self.api == other.api
@@ -65,6 +82,7 @@ impl PartialEq for Shape {
             && self.drop_canaries == other.drop_canaries
             && self.selection == other.selection
             && self.lanes == other.lanes
+            && self.wholes == other.wholes
     }
 }
 
@@ -72,7 +90,14 @@ impl Eq for Shape {}
 
 impl Hash for Shape {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        (self.api, self.format, self.drop_canaries, &self.lanes).hash(state);
+        (
+            self.api,
+            self.format,
+            self.drop_canaries,
+            &self.lanes,
+            &self.wholes,
+        )
+            .hash(state);
         self.selection.hash(state);
     }
 }

@@ -16,7 +16,8 @@ use tokio::time::Instant;
 use super::channel::Channel;
 use super::failure::Failure;
 use super::hub::Hub;
-use super::limits::{READ_RETRIES, RETRY_FIRST, TAIL_READ_BYTES, TAIL_WAIT, TOPIC_AWAIT, YIELD_AFTER};
+use super::limits::{READ_RETRIES, RETRY_FIRST, TAIL_READ_BYTES, TAIL_WAIT, YIELD_AFTER};
+use super::wider;
 
 #[derive(Debug)]
 pub(crate) struct Tail {
@@ -108,9 +109,26 @@ struct Follower {
 
 impl Follower {
     async fn run(mut self, awaited: bool) {
-        if awaited && let Err(error) = self.await_topic().await {
+        // Whatever a topic that is waited for holds from its first offset on is new to everybody here;
+        // what retention has removed of that meanwhile is a gap, as everywhere.
+        if awaited && let Err(error) = self.hub.awaited.appears(&self.hub.log, &self.tail.of).await {
             return self.fail(&error);
         }
+        let of = &self.tail.of;
+        // One tail of the topic looks after its partitions; who reads it whole has this one.
+        if of.partition == 0 {
+            let watch = wider::watch(self.hub.clone(), of.topic.clone());
+            tokio::select! {
+                () = watch => {}
+                () = self.follow() => {}
+            }
+        } else {
+            self.follow().await;
+        }
+    }
+
+    /// Reads and publishes until that fails.
+    async fn follow(&mut self) {
         loop {
             match read(
                 &self.hub,
@@ -167,30 +185,6 @@ impl Follower {
         };
         for (channel, lane) in self.tail.advance(resumed).iter() {
             channel.publish_gap(*lane, &gap);
-        }
-    }
-
-    /// Waits until the topic exists. Whatever it held from its first offset on is new to everybody
-    /// here; what retention has removed of that meanwhile is a gap, as everywhere.
-    ///
-    /// # Errors
-    /// The log's, when it has not answered for as long as a read is tried.
-    async fn await_topic(&self) -> Result<(), LogError> {
-        let mut in_vain = 0;
-        loop {
-            match self.hub.log.bounds(&self.tail.of).await {
-                Ok(_) => return Ok(()),
-                Err(error @ LogError::UnknownTopic(_)) => {
-                    in_vain = 0;
-                    tracing::debug!(partition = %self.tail.of, %error, "the topic is not there yet");
-                }
-                Err(error) if in_vain < READ_RETRIES => {
-                    in_vain += 1;
-                    tracing::debug!(partition = %self.tail.of, %error, "nobody knows whether the topic is there");
-                }
-                Err(error) => return Err(error),
-            }
-            tokio::time::sleep(TOPIC_AWAIT).await;
         }
     }
 }

@@ -5,3 +5,4 @@ mod fixture;
 mod frames;
 mod handover;
 mod positions;
+mod wider;

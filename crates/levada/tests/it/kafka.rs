@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -54,19 +54,38 @@ pub fn delete_topics(address: &str) {
     if there.is_empty() {
         return;
     }
-    let admin: AdminClient<DefaultClientContext> = config.create().unwrap();
+    let there: Vec<&str> = there.iter().map(String::as_str).collect();
+    administer(address, async |admin, options| {
+        for outcome in admin.delete_topics(&there, options).await.unwrap() {
+            outcome.unwrap();
+        }
+    });
+    while !names().is_empty() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Adds partitions to a topic, so that it has `partitions`.
+pub fn widen_topic(address: &str, topic: &str, partitions: usize) {
+    administer(address, async |admin, options| {
+        let wider = [NewPartitions::new(topic, partitions)];
+        for outcome in admin.create_partitions(&wider, options).await.unwrap() {
+            outcome.unwrap();
+        }
+    });
+}
+
+/// Does something as an operator of the cluster.
+fn administer(address: &str, act: impl AsyncFnOnce(&AdminClient<DefaultClientContext>, &AdminOptions)) {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", address);
+    let admin = config.create().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .unwrap();
-    let there: Vec<&str> = there.iter().map(String::as_str).collect();
     let options = AdminOptions::new().operation_timeout(Some(PATIENCE));
-    for outcome in runtime.block_on(admin.delete_topics(&there, &options)).unwrap() {
-        outcome.unwrap();
-    }
-    while !names().is_empty() {
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    runtime.block_on(act(&admin, &options));
 }
 
 /// Runs kcat with `input` and answers what it prints.

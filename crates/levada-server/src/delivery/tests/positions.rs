@@ -392,10 +392,18 @@ async fn a_topic_that_does_not_exist_yet_is_waited_for() {
     );
     let mut live = rig.open(request(&["later"])).await;
     assert_eq!(live.text().await, ":ok\n\n");
+    // At once where this process makes the topic, however long it was waited for.
+    tokio::time::sleep(Duration::from_secs(1000)).await;
+    let made = tokio::time::Instant::now();
     rig.log.create(&spec("later", 1));
     let first = rig.append("later", 0, &[event("first", T0)]).await;
     let got = live.event().await.unwrap();
     assert_eq!(got.offset, first);
+    assert!(
+        made.elapsed() < Duration::from_millis(100),
+        "{:?}",
+        made.elapsed()
+    );
     assert_eq!(rig.log.topic(&spec("later", 1)).await.unwrap().partitions, 1);
 }
 

@@ -40,6 +40,14 @@ impl Broker {
     /// # Errors
     /// Java cannot be run, or the broker does not come up; then its last words are in the error.
     pub fn start(jars: &Jars, settings: &str) -> Result<Self> {
+        Self::start_with_users(jars, settings, &[])
+    }
+
+    /// The same, with the names and passwords of users who log in by SCRAM-SHA-512.
+    ///
+    /// # Errors
+    /// As [`Broker::start`].
+    pub fn start_with_users(jars: &Jars, settings: &str, users: &[(&str, &str)]) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("kafka-").tempdir()?;
         let (port, controller) = (port::free()?, port::free()?);
         let properties = properties(folder.path(), port, controller, settings);
@@ -48,6 +56,10 @@ impl Broker {
             .java("kafka.tools.StorageTool", 128)
             .args(["format", "--ignore-formatted", "-t", "TGV2YWRhIHRlc3Rzew", "-c"])
             .arg(folder.path().join("server.properties"))
+            .args(users.iter().flat_map(|(name, password)| {
+                let user = format!("SCRAM-SHA-512=[name={name},password={password}]");
+                ["--add-scram".to_owned(), user]
+            }))
             .output()
             .context("cannot run java; install a Java 17 runtime")?;
         if !formatted.status.success() {

@@ -193,6 +193,14 @@ impl Settings {
                 ));
             }
         }
+        let mechanism = |key: &str, value: &str| {
+            canonical(key) == "sasl.mechanisms" && value.trim().eq_ignore_ascii_case("OAUTHBEARER")
+        };
+        if let Some((key, _)) = self.properties.iter().find(|(key, value)| mechanism(key, value)) {
+            let reason = "OAUTHBEARER needs tokens that this program does not fetch; use SCRAM-SHA-512, PLAIN or \
+                          a client certificate (ssl.certificate.location, ssl.key.location)";
+            return Err(refused(key, reason.into()));
+        }
         // librdkafka knows its properties best. One at a time: what only fits together (a mechanism and
         // its user, a key and its certificate) is seen when a client is made of them all.
         for (key, value) in &self.properties {
@@ -224,6 +232,14 @@ mod tests {
             told.contains("client.rack") && told.contains("records would be skipped"),
             "{told}"
         );
+    }
+
+    #[test]
+    fn logins_that_would_wait_for_ever_are_refused_with_the_ones_there_are() {
+        for key in ["sasl.mechanism", "sasl.mechanisms"] {
+            let told = fault(&[(key, "oauthbearer")]).expect("refused");
+            assert!(told.contains(key) && told.contains("SCRAM-SHA-512"), "{told}");
+        }
     }
 
     #[test]

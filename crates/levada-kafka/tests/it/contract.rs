@@ -46,8 +46,9 @@ impl Subject for OnKafka {
     }
 }
 
-/// What cannot be tried here, because the broker's clock cannot be moved. That records which the broker
-/// removes are a gap is shown in [`holes`](super::holes).
+/// What cannot be tried here, because the broker's clock cannot be moved. [`retention`](super::retention)
+/// shows with short times what Kafka keeps of it, and `guarantees.md` says what it does in its own way: age counts
+/// from the events' times, and retention that is declared again changes nothing.
 const SKIPPED: &[&str] = &[
     "a_time_seek_sees_only_what_is_kept",
     "retention_counts_from_appending",

@@ -11,7 +11,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::cluster::Cluster;
-use super::records::{NOW, append, follow, partition, record, spec, values_from};
+use super::records::{NOW, append, follow, noise, partition, record, spec, values_from};
 
 /// A producer of transactions on the shared broker.
 async fn transactions(cluster: &Cluster) -> BaseProducer {
@@ -94,12 +94,7 @@ async fn records_removed_under_a_reader_are_a_gap_with_bounds() {
     log.topic(&spec(&topic, 1)).await.expect("a topic");
     let of = partition(&topic, 0);
     // Far more than is fetched ahead for a reader, also compressed, so that it must come to what is gone.
-    let mut state = 1_u32;
-    let noise = std::iter::repeat_with(|| {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        char::from(b'!' + (state >> 16) as u8 % 90)
-    });
-    let padding: String = noise.take(300_000).collect();
+    let padding = noise(300_000);
     for i in 0..20 {
         append(&log, &of, &[&format!("{i}{padding}")]).await;
     }

@@ -7,6 +7,7 @@ mod foreign;
 mod holes;
 mod readers;
 mod records;
+mod retention;
 mod secured;
 mod spread;
 mod topics;

@@ -51,6 +51,16 @@ pub async fn append(log: &dyn Log, to: &TopicPartition, values: &[&str]) -> Offs
     log.append(to, records).await.expect("the append is taken")
 }
 
+/// So many bytes of text that hardly gets smaller when it is compressed.
+pub fn noise(bytes: usize) -> String {
+    let mut state = 1_u32;
+    let noise = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        char::from(b'!' + (state >> 16) as u8 % 90)
+    });
+    noise.take(bytes).collect()
+}
+
 /// The values of a batch as text.
 pub fn texts(batch: &RecordBatch) -> impl Iterator<Item = String> {
     batch

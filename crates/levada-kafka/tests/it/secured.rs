@@ -57,7 +57,8 @@ async fn events_travel_over_tls_with_a_login() {
 listeners=PLAINTEXT://127.0.0.1:{{port}},CONTROLLER://127.0.0.1:{{controller}},SECURED://127.0.0.1:{port}
 advertised.listeners=PLAINTEXT://127.0.0.1:{{port}},SECURED://127.0.0.1:{port}
 listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SECURED:SASL_SSL
-sasl.enabled.mechanisms=PLAIN
+sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-512
+listener.name.secured.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
 listener.name.secured.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule \
 required user_levada=\"right\";
 listener.name.secured.ssl.keystore.type=PKCS12
@@ -66,28 +67,14 @@ listener.name.secured.ssl.keystore.location={}
 ",
         folder.path().join("broker.p12").display()
     );
-    // A broker ends with the thread that started it, so it gets one that lasts as long as the test.
-    let (ready, started) = std::sync::mpsc::channel();
-    let (end, ended) = std::sync::mpsc::channel::<()>();
-    let keeping = std::thread::spawn(move || {
-        let broker = Broker::start(&jars, &server);
-        ready
-            .send(broker.as_ref().map(|_| ()).map_err(ToString::to_string))
-            .expect("the test waits");
-        let _ = ended.recv();
-    });
-    let waiting = tokio::task::spawn_blocking(move || started.recv());
-    waiting
-        .await
-        .expect("no panic")
-        .expect("an answer")
-        .expect("the broker starts");
+    let broker = Broker::start_with_users(&jars, &server, &[("levada", "scrambled")]);
+    let _broker = broker.expect("the broker starts");
 
-    let with = |password: &str, ca: Option<&Path>| -> Settings {
+    let with = |mechanism: &str, password: &str, ca: Option<&Path>| -> Settings {
         let mut settings = settings(&format!("127.0.0.1:{port}"));
         for (key, value) in [
             ("security.protocol", "sasl_ssl"),
-            ("sasl.mechanism", "PLAIN"),
+            ("sasl.mechanism", mechanism),
             ("sasl.username", "levada"),
             ("sasl.password", password),
         ] {
@@ -101,18 +88,22 @@ listener.name.secured.ssl.keystore.location={}
         settings
     };
     let ca = folder.path().join("ca.pem");
-    let log = KafkaLog::open(with("right", Some(&ca)))
-        .await
-        .expect("the login is good");
-    log.topic(&spec("secured", 3)).await.expect("a topic");
-    let of = partition("secured", 2);
-    append(&log, &of, &["a", "b"]).await;
-    assert_eq!(values_from(&log, &of, 0).await, ["a", "b"]);
-    log.close().await;
+    let (plain, scram) = (("PLAIN", "right"), ("SCRAM-SHA-512", "scrambled"));
+    for (topic, (mechanism, password)) in [("plain", plain), ("scram", scram)] {
+        let log = KafkaLog::open(with(mechanism, password, Some(&ca))).await;
+        let log = log.unwrap_or_else(|error| panic!("the login by {mechanism} is good: {error}"));
+        log.topic(&spec(topic, 3)).await.expect("a topic");
+        let of = partition(topic, 2);
+        append(&log, &of, &["a", "b"]).await;
+        assert_eq!(values_from(&log, &of, 0).await, ["a", "b"]);
+        log.close().await;
+    }
 
     for (settings, why) in [
-        (with("wrong", Some(&ca)), "uthentication failed"),
-        (with("right", None), "certificate"),
+        (with("PLAIN", "wrong", Some(&ca)), "uthentication failed"),
+        // A password of the other mechanism.
+        (with("SCRAM-SHA-512", "right", Some(&ca)), "uthentication failed"),
+        (with("PLAIN", "right", None), "certificate"),
     ] {
         // Long before the patience of the settings ends.
         let begun = Instant::now();
@@ -123,6 +114,4 @@ listener.name.secured.ssl.keystore.location={}
         assert!(error.contains(why), "{error}");
         assert!(begun.elapsed() < PATIENCE, "{:?}", begun.elapsed());
     }
-    drop(end);
-    keeping.join().expect("no panic");
 }

@@ -73,7 +73,7 @@ async fn read_slowly(log: &KafkaLog, of: &TopicPartition, end: Offset) -> Seen {
                     seen.given += 1;
                 }
                 assert_eq!(batch.next(), from, "there are no holes");
-                tokio::time::sleep(Duration::from_millis(300)).await;
+                tokio::time::sleep(Duration::from_millis(250)).await;
             }
             Err(LogError::OutOfRange(now)) => {
                 assert!(now.earliest > from, "{now:?} has {from}");
@@ -105,7 +105,7 @@ async fn what_the_broker_removes_is_a_gap_with_bounds() {
     let old = declare(&log, "old", by(Some(Duration::from_secs(3600)), None)).await;
 
     // By age: the broker removes while a reader is in the middle of it.
-    const COUNT: Offset = 40;
+    const COUNT: Offset = 25;
     let padding = noise(200_000);
     let writing = async {
         for i in 0..COUNT {

@@ -133,15 +133,9 @@ fn events_keep_text_order_keys_and_partitions_on_the_way_to_kafka() {
     load(&first, &second);
     for partition in ["0", "1", "2"] {
         let before = records(&first, partition);
-        let count = before.len().to_string();
-        let args = ["-C", "-t", &topic, "-p", partition, "-o", "beginning"];
-        let read = [&args[..], &["-c", &count, "-f", "%k|%s\\x1e"]].concat();
-        let read = kafka::kcat(&address, &read, "");
-        let pair = |record: &str| {
-            let (key, value) = record.split_once('|').unwrap();
-            (key.to_owned(), value.replace('\n', " "))
-        };
-        let after: Vec<_> = read.split_terminator('\u{1e}').map(pair).collect();
+        let read = kafka::consume(&address, &topic, Some(partition), before.len());
+        let pair = |record: kafka::Record| (record.key, record.value.replace('\n', " "));
+        let after: Vec<_> = read.into_iter().map(pair).collect();
         assert_eq!(before, after, "partition {partition}");
     }
 }

@@ -88,6 +88,38 @@ fn administer(address: &str, act: impl AsyncFnOnce(&AdminClient<DefaultClientCon
     runtime.block_on(act(&admin, &options));
 }
 
+/// A record as kcat reads it.
+#[derive(Debug)]
+pub struct Record {
+    pub partition: u32,
+    pub timestamp: i64,
+    pub key: String,
+    pub value: String,
+}
+
+/// The first `count` records of a topic, or of one partition of it.
+pub fn consume(address: &str, topic: &str, partition: Option<&str>, count: usize) -> Vec<Record> {
+    // Not "to the end": in a topic just created kcat takes partitions for empty that have no leader yet.
+    let count = count.to_string();
+    let mut args = vec!["-C", "-t", topic, "-o", "beginning", "-c", &count];
+    args.extend(partition.iter().flat_map(|partition| ["-p", partition]));
+    args.extend(["-f", "%p|%T|%k|%s\\x1e"]);
+    let record = |text: &str| {
+        let mut fields = text.splitn(4, '|');
+        let mut next = || fields.next().unwrap();
+        Record {
+            partition: next().parse().unwrap(),
+            timestamp: next().parse().unwrap(),
+            key: next().to_owned(),
+            value: next().to_owned(),
+        }
+    };
+    kcat(address, &args, "")
+        .split_terminator('\u{1e}')
+        .map(record)
+        .collect()
+}
+
 /// Runs kcat with `input` and answers what it prints.
 pub fn kcat(address: &str, args: &[&str], input: &str) -> String {
     // What it waits for must come; when it does not, the test fails and does not hang.

@@ -8,7 +8,7 @@ use levada_event::Timestamp;
 use serde_json::{Value, json};
 
 use crate::client;
-use crate::kafka::{create_topics, flags, kcat, unique};
+use crate::kafka::{Record, consume, create_topics, flags, kcat, unique};
 use crate::server::Site;
 
 const PARTITIONS: u32 = 50;
@@ -61,36 +61,6 @@ fn event(stream: &str, n: u32, millis: i64) -> String {
     )
 }
 
-/// Partition, timestamp, key and value of each of the `count` records of a topic.
-fn records(address: &str, topic: &str, count: usize) -> Vec<(u32, i64, String, String)> {
-    // Not "to the end": in a topic just created kcat takes partitions for empty that have no leader yet.
-    let count = count.to_string();
-    let args = [
-        "-C",
-        "-t",
-        topic,
-        "-o",
-        "beginning",
-        "-c",
-        &count,
-        "-f",
-        "%p|%T|%k|%s\n",
-    ];
-    kcat(address, &args, "")
-        .lines()
-        .map(|line| {
-            let mut fields = line.splitn(4, '|');
-            let mut next = || fields.next().unwrap();
-            (
-                next().parse().unwrap(),
-                next().parse().unwrap(),
-                next().to_owned(),
-                next().to_owned(),
-            )
-        })
-        .collect()
-}
-
 #[test]
 fn a_foreign_consumer_sees_what_the_contract_promises() {
     let Some(address) = levada_kafka_broker::shared("a_foreign_consumer_sees_what_the_contract_promises")
@@ -110,27 +80,25 @@ fn a_foreign_consumer_sees_what_the_contract_promises() {
         let (status, text) = (posted.status, posted.text());
         assert_eq!(status, 201, "{text}");
 
-        let mut seen = records(&address, &stream, 200);
-        seen.sort_by_key(|(.., value)| serde_json::from_str::<Value>(value).unwrap()["number"].as_u64());
+        let mut seen = consume(&address, &stream, None, 200);
+        seen.sort_by_key(|record| serde_json::from_str::<Value>(&record.value).unwrap()["number"].as_u64());
         assert_eq!(seen.len(), 200);
-        for (n, (_, timestamp, key, value)) in (0_u32..).zip(&seen) {
-            assert_eq!(value, &events[n as usize], "the value is what was posted");
-            assert_eq!(*timestamp, millis(n), "the timestamp is meta.dt");
-            assert_eq!(key, &format!("{{\"wiki\":\"wiki ü {}\"}}", n % 37));
+        for (n, record) in (0_u32..).zip(&seen) {
+            assert_eq!(record.value, events[n as usize], "the value is what was posted");
+            assert_eq!(record.timestamp, millis(n), "the timestamp is meta.dt");
+            assert_eq!(record.key, format!("{{\"wiki\":\"wiki ü {}\"}}", n % 37));
         }
 
         // A producer of librdkafka's that partitions by itself puts each key where Levada put it.
         create_topics(&site, &flags(&address));
-        let lines: String = seen.iter().map(|(_, _, key, _)| format!("{key}|x\n")).collect();
+        let lines: String = seen.iter().map(|record| format!("{}|x\n", record.key)).collect();
         let by = format!("partitioner={partitioner}");
         kcat(&address, &["-P", "-t", &foreign, "-K", "|", "-X", &by], &lines);
-        let place = |records: Vec<(u32, i64, String, String)>| -> BTreeMap<String, u32> {
-            records
-                .into_iter()
-                .map(|(partition, _, key, _)| (key, partition))
-                .collect()
+        let place = |records: Vec<Record>| -> BTreeMap<String, u32> {
+            let records = records.into_iter();
+            records.map(|record| (record.key, record.partition)).collect()
         };
-        let (ours, theirs) = (place(seen), place(records(&address, &foreign, 200)));
+        let (ours, theirs) = (place(seen), place(consume(&address, &foreign, None, 200)));
         assert_eq!(ours.len(), 37);
         assert_eq!(ours, theirs, "{partitioner}");
         assert!(

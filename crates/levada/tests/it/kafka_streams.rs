@@ -2,7 +2,7 @@
 //! compares and creates topics, health and metrics of a server whose cluster is gone.
 
 use std::collections::BTreeSet;
-use std::process::{Output, Stdio};
+use std::process::Output;
 
 use levada_kafka_broker::Broker;
 
@@ -180,23 +180,8 @@ fn readers_of_articles_go_on_at_another_process() {
     let all = 2 * realtime_resume::ROUND;
     let file = site.path().join("offsets");
     let read = |server: &Server, count: usize, arguments: &[&str]| {
-        let child = binary()
-            .args([
-                "tail",
-                "articles",
-                "--since",
-                "1h",
-                "--timeout",
-                "60s",
-                "--url",
-                &server.url(),
-            ])
-            .args(["-n", &count.to_string()])
-            .args(arguments)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut tail = realtime_resume::tail(&server.url(), &["-n", &count.to_string()]);
+        let child = tail.args(arguments).spawn().unwrap();
         realtime_resume::places(child)
     };
     let resume = ["--connections", "7", "--resume", file.to_str().unwrap()];

@@ -31,7 +31,8 @@ pub fn articles(round: usize) -> String {
     json!(articles).to_string()
 }
 
-fn tail(url: &str, arguments: &[&str]) -> Command {
+/// `levada tail` of the articles from the last hour on.
+pub fn tail(url: &str, arguments: &[&str]) -> Command {
     let mut command = binary();
     command
         .args([
@@ -43,13 +44,18 @@ fn tail(url: &str, arguments: &[&str]) -> Command {
             "60s",
             "--url",
             url,
-            "--username",
-            "ann",
         ])
         .args(arguments)
-        .env("LEVADA_PASSWORD", "correct horse")
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
+    command
+}
+
+fn tail_as_ann(url: &str, arguments: &[&str]) -> Command {
+    let mut command = tail(url, arguments);
+    command
+        .args(["--username", "ann"])
+        .env("LEVADA_PASSWORD", "correct horse");
     command
 }
 
@@ -89,10 +95,10 @@ fn parallel_connections_read_every_event_once_over_a_killed_server() {
     let all = (3 * ROUND).to_string();
     let file = site.path().join("offsets");
     let file = file.to_str().unwrap();
-    let half = tail(&url, &["--connections", "7", "--resume", file, "-n", "600"])
+    let half = tail_as_ann(&url, &["--connections", "7", "--resume", file, "-n", "600"])
         .spawn()
         .unwrap();
-    let one = tail(&url, &["--parts", "0,1,2,3,4,5,6,7,8,9", "-n", &all])
+    let one = tail_as_ann(&url, &["--parts", "0,1,2,3,4,5,6,7,8,9", "-n", &all])
         .spawn()
         .unwrap();
     publish(&server, key, 1);
@@ -102,7 +108,7 @@ fn parallel_connections_read_every_event_once_over_a_killed_server() {
     publish(&server, key, 2);
     let rest = (3 * ROUND - 600).to_string();
     let second = places(
-        tail(&url, &["--connections", "3", "--resume", file, "-n", &rest])
+        tail_as_ann(&url, &["--connections", "3", "--resume", file, "-n", &rest])
             .spawn()
             .unwrap(),
     );
@@ -125,7 +131,9 @@ fn parallel_connections_read_every_event_once_over_a_killed_server() {
         .map(|part: u64| {
             let count = one.iter().filter(|(partition, _)| partition / 5 == part).count();
             let (part, count) = (part.to_string(), count.to_string());
-            tail(&url, &["--parts", &part, "-n", &count]).spawn().unwrap()
+            tail_as_ann(&url, &["--parts", &part, "-n", &count])
+                .spawn()
+                .unwrap()
         })
         .collect();
     let together: Vec<(u64, u64)> = parts.into_iter().flat_map(places).collect();

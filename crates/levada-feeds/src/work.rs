@@ -58,13 +58,17 @@ impl Workers {
         let job = move || {
             // Who wanted it may have gone away.
             let _ = done.send(work());
-            drop(turn);
         };
         // There is room: jobs in the queue hold a turn.
         self.jobs.send(Box::new(job)).ok()?;
         // Waited for on a thread of the runtime, which costs it nothing to keep: so that the runtime knows that
-        // something is under way, and a clock that stands still for a test does not leap ahead meanwhile.
-        let wait = tokio::task::spawn_blocking(move || outcome.recv().ok());
+        // something is under way, and a clock that stands still for a test does not leap ahead meanwhile. The turn ends
+        // there too, before that thread does: whoever waits for it is never without something under way.
+        let wait = tokio::task::spawn_blocking(move || {
+            let outcome = outcome.recv().ok();
+            drop(turn);
+            outcome
+        });
         wait.await.ok().flatten()
     }
 }

@@ -255,7 +255,7 @@ impl CatchUp {
             let from = self.renderer.mark(lane).next;
             let batch = match ahead.pop_front() {
                 Some(begun) if begun.lane == lane && begun.from == from => {
-                    self.meanwhile(take(begun)).await?
+                    self.meanwhile(take(begun, &mut ahead)).await?
                 }
                 _ => {
                     ahead.clear();
@@ -487,8 +487,49 @@ async fn joint_beyond(channel: &Channel, nexts: &[Offset]) -> Result<Joint, Ende
     }
 }
 
-async fn take(mut begun: Ahead) -> Result<RecordBatch, LogError> {
-    (&mut begun.batch).await;
+/// What a read that has begun brings. Those `behind` it go on meanwhile: they may hold what this one waits
+/// for, such as one of the few places of a log for readers of the past.
+async fn take(mut begun: Ahead, behind: &mut VecDeque<Ahead>) -> Result<RecordBatch, LogError> {
+    future::poll_fn(|context| {
+        for other in behind.iter_mut() {
+            let _ = other.batch.poll_unpin(context);
+        }
+        begun.batch.poll_unpin(context)
+    })
+    .await;
     let batch = std::pin::Pin::new(&mut begun.batch).take_output();
     batch.unwrap_or_else(|| Err(LogError::Unavailable("a read was lost".into())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_read_that_waits_for_one_behind_it_is_not_held_up() {
+        let (done, first_may) = tokio::sync::oneshot::channel();
+        let first = async move {
+            first_may.await.expect("said");
+            Ok(RecordBatch::empty(1))
+        };
+        let second = async move {
+            tokio::task::yield_now().await;
+            done.send(()).expect("waited for");
+            Ok(RecordBatch::empty(2))
+        };
+        let ahead = |lane, batch| Ahead {
+            lane,
+            from: 0,
+            batch: future::maybe_done(batch),
+        };
+        let mut behind = VecDeque::from([ahead(1, second.boxed())]);
+        let taken = tokio::time::timeout(
+            Duration::from_secs(60),
+            take(ahead(0, first.boxed()), &mut behind),
+        );
+        assert_eq!(taken.await.expect("not held up").expect("read").next(), 1);
+        let second = behind.pop_front().expect("still there");
+        let second = take(second, &mut behind).await;
+        assert_eq!(second.expect("read").next(), 2);
+    }
 }

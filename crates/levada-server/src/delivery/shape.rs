@@ -61,20 +61,6 @@ impl Hash for Lane {
     }
 }
 
-impl PartialEq for Whole {
-    fn eq(&self, other: &Self) -> bool {
-        self.partitions == other.partitions && self.topic == other.topic
-    }
-}
-
-impl Eq for Whole {}
-
-impl Hash for Whole {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        (&self.topic, self.partitions).hash(state);
-    }
-}
-
 impl PartialEq for Shape {
     fn eq(&self, other: &Self) -> bool {
         self.api == other.api

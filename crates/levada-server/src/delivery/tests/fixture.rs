@@ -43,6 +43,15 @@ impl Rig {
         Self::on(log, options)
     }
 
+    /// With a log that makes no topics for those who read them.
+    pub(super) fn without_topics() -> Self {
+        let memory = MemoryOptions {
+            creates_topics: false,
+            ..MemoryOptions::default()
+        };
+        Self::with(Options::default(), memory)
+    }
+
     /// The fixture of the contract (eventstreams §8): `eqiad.a` with three events, `codfw.a` empty.
     /// Offsets are dense, as the cases name them.
     pub(super) async fn of_the_contract() -> Self {

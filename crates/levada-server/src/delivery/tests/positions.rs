@@ -383,13 +383,7 @@ async fn named_partitions_start_there_and_the_rest_elsewhere() {
 
 #[tokio::test(start_paused = true)]
 async fn a_topic_that_does_not_exist_yet_is_waited_for() {
-    let rig = Rig::with(
-        Options::default(),
-        MemoryOptions {
-            creates_topics: false,
-            ..MemoryOptions::default()
-        },
-    );
+    let rig = Rig::without_topics();
     let mut live = rig.open(request(&["later"])).await;
     assert_eq!(live.text().await, ":ok\n\n");
     // At once where this process makes the topic, however long it was waited for.
@@ -409,13 +403,7 @@ async fn a_topic_that_does_not_exist_yet_is_waited_for() {
 
 #[tokio::test(start_paused = true)]
 async fn what_went_before_an_awaited_topic_was_seen_is_a_gap() {
-    let rig = Rig::with(
-        Options::default(),
-        MemoryOptions {
-            creates_topics: false,
-            ..MemoryOptions::default()
-        },
-    );
+    let rig = Rig::without_topics();
     let mut live = rig.open(request(&["later"])).await;
     assert_eq!(live.text().await, ":ok\n\n");
     rig.log.create(&spec("later", 1));

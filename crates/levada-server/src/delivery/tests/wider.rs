@@ -197,3 +197,14 @@ async fn sessions_far_in_the_past_learn_of_them_when_they_arrive() {
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert_eq!(reader.event_soon().await, None, "each once");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_forged_cursor_with_the_largest_number_names_a_partition_that_never_comes() {
+    let rig = Rig::of_the_contract().await;
+    let mut asked = request(&["single"]);
+    asked.from = last_event_id(&format!(
+        r#"[{{"topic":"single","partition":{},"timestamp":1,"at":"{LOG_ID}:4"}}]"#,
+        u32::MAX
+    ));
+    assert_eq!(rig.open(asked).await.text().await, ":ok\n\n");
+}

@@ -9,6 +9,7 @@ pub mod json;
 pub mod limits;
 pub mod name;
 pub mod path;
+pub mod pool;
 pub mod position;
 pub mod project;
 pub mod record;

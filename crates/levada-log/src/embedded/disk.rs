@@ -66,11 +66,12 @@ pub trait File: Send + Sync {
     /// Those of `pwritev`.
     fn write_at(&self, position: u64, parts: &[IoSlice<'_>]) -> io::Result<usize>;
 
-    /// Appends up to `len` bytes from `position` on to `into`; fewer only at the end of the file.
+    /// Fills `into` with the bytes from `position` on and answers how many there were; fewer only at
+    /// the end of the file.
     ///
     /// # Errors
     /// Those of `pread`.
-    fn read_at(&self, position: u64, len: usize, into: &mut Vec<u8>) -> io::Result<()>;
+    fn read_at(&self, position: u64, into: &mut [u8]) -> io::Result<usize>;
 
     /// The file's length.
     ///
@@ -166,8 +167,17 @@ pub(super) fn write_all(file: &dyn File, mut position: u64, parts: &[&[u8]]) -> 
 pub(super) fn read_file(disk: &dyn Disk, path: &Path, max: usize) -> io::Result<Vec<u8>> {
     let file = disk.open(path, Open::Read)?;
     let len = usize::try_from(file.len()?).unwrap_or(usize::MAX).min(max);
-    let mut content = Vec::with_capacity(len);
-    file.read_at(0, len, &mut content)?;
+    read_some(&*file, 0, len)
+}
+
+/// Up to `len` bytes from `position` on; fewer only at the end of the file.
+///
+/// # Errors
+/// Those of [`File::read_at`].
+pub(super) fn read_some(file: &dyn File, position: u64, len: usize) -> io::Result<Vec<u8>> {
+    let mut content = vec![0; len];
+    let read = file.read_at(position, &mut content)?;
+    content.truncate(read);
     Ok(content)
 }
 

@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use levada_event::limits::{PARTITIONS_MAX, RECORD_BYTES_MAX};
+use levada_event::pool::Pool;
 use levada_event::{Record, TopicName, TopicPartition};
 use parking_lot::{Condvar, Mutex, RwLock};
 use tokio::sync::{Semaphore, oneshot};
@@ -35,6 +37,11 @@ const ROOM_BYTES: u32 = 64 << 20;
 /// Reads from files at one time; more wait their turn. Each takes a thread and up to a mebibyte.
 const FILE_READERS_MAX: usize = 16;
 
+/// Buffers of reads that are kept for the next ones, and the sizes of those that are worth it: what few
+/// clients that catch up have in use at a time.
+const BUFFERS_KEPT: usize = 8;
+const BUFFER_BYTES: Range<usize> = 256 << 10..2 << 20;
+
 /// Threads that open partitions at the start. Opening waits for the disk more than it computes.
 const OPENERS: usize = 8;
 
@@ -47,6 +54,8 @@ pub(super) struct Engine {
     pub(super) queue: Queue,
     pub(super) room: Semaphore,
     pub(super) readers: Arc<Semaphore>,
+    /// What reads of files are read into.
+    pub(super) buffers: Pool,
     pub(super) hot: HotPool,
     pub(super) open_segments: OpenSegments,
     pub(super) counters: Counters,
@@ -95,6 +104,7 @@ impl Engine {
             queue: Queue::default(),
             room: Semaphore::new(ROOM_BYTES as usize),
             readers: Arc::new(Semaphore::new(FILE_READERS_MAX)),
+            buffers: Pool::new(BUFFERS_KEPT, BUFFER_BYTES),
             hot: HotPool::new(options.hot_bytes),
             open_segments: OpenSegments::default(),
             counters: Counters::default(),

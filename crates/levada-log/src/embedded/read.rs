@@ -204,13 +204,12 @@ impl Chunk {
         stop: u64,
         first: Offset,
     ) -> Result<Self, LogError> {
-        let len = (stop - start) as usize;
-        let mut bytes = Vec::with_capacity(len);
+        let mut bytes = engine.buffers.take((stop - start) as usize);
         let file = spot.segment.file(&*engine.disk, &engine.open_segments);
-        file.and_then(|file| file.read_at(start, len, &mut bytes))
-            .map_err(|error| unreadable(&partition.of, &error))?;
+        let read = file.and_then(|file| file.read_at(start, &mut bytes));
+        bytes.truncate(read.map_err(|error| unreadable(&partition.of, &error))?);
         Ok(Self {
-            bytes: bytes.into(),
+            bytes: engine.buffers.share(bytes),
             place: partition.place,
             first,
         })

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use levada_event::{Offset, Timestamp};
 
 use super::block::{HEADER_BYTES, Header};
-use super::disk::{Disk, File, Open, read_file};
+use super::disk::{Disk, File, Open, read_file, read_some};
 use super::index::{self, Entry};
 use super::partition::{Health, Partition, View};
 use super::scan::{Found, Scanner};
@@ -161,10 +161,11 @@ pub(super) fn tail(
 }
 
 fn first_header(file: &dyn File, place: u32, len: u64) -> io::Result<Option<Header>> {
-    let mut bytes = Vec::new();
-    if len > 0 {
-        file.read_at(0, HEADER_BYTES, &mut bytes)?;
-    }
+    let bytes = read_some(
+        file,
+        0,
+        HEADER_BYTES.min(usize::try_from(len).unwrap_or(usize::MAX)),
+    )?;
     Ok(Header::read(&bytes, place).ok())
 }
 
@@ -294,7 +295,6 @@ fn leads_to_a_block(file: &dyn File, place: u32, entries: &[Entry], len: u64) ->
     if entries.len() == 1 {
         return Ok(true);
     }
-    let mut bytes = Vec::new();
-    file.read_at(entry.position, HEADER_BYTES, &mut bytes)?;
+    let bytes = read_some(file, entry.position, HEADER_BYTES)?;
     Ok(Header::read(&bytes, place).is_ok_and(|header| header.base == entry.offset))
 }

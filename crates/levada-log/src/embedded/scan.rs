@@ -176,10 +176,10 @@ impl<'a> Scanner<'a> {
                 HEADER_WINDOW_BYTES
             };
             let left = usize::try_from(self.len - at).unwrap_or(usize::MAX);
-            self.window.clear();
             self.window_at = at;
-            self.file
-                .read_at(at, count.max(ahead).min(left), &mut self.window)?;
+            self.window.resize(count.max(ahead).min(left), 0);
+            let read = self.file.read_at(at, &mut self.window)?;
+            self.window.truncate(read);
         }
         let start = (at - self.window_at) as usize;
         Ok(start..(start + count).min(self.window.len()))

@@ -13,7 +13,7 @@ use levada_event::{Offset, Timestamp};
 use parking_lot::{Mutex, RwLock};
 
 use super::block::{HEADER_BYTES, Header};
-use super::disk::{Disk, File, Open, read_file, write_all};
+use super::disk::{Disk, File, Open, read_file, read_some, write_all};
 use super::index::{self, Entry};
 use super::scan::{Found, Scanner};
 
@@ -197,7 +197,7 @@ impl Segment {
         let file = disk.open(&sidecar_of(&self.path), Open::Read).ok()?;
         let at = file.len().ok()?.checked_sub(index::ENTRY_BYTES as u64)?;
         let mut bytes = index::header(self.place).to_vec();
-        file.read_at(at, index::ENTRY_BYTES, &mut bytes).ok()?;
+        bytes.extend(read_some(&*file, at, index::ENTRY_BYTES).ok()?);
         let entries = index::decode(self.place, self.base, &bytes);
         entries.last().copied().filter(|last| self.is_end(last, end))
     }
@@ -221,8 +221,7 @@ impl Segment {
 
     fn first_header(self: &Arc<Self>, disk: &dyn Disk, open: &OpenSegments) -> Option<Header> {
         let file = self.file(disk, open).ok()?;
-        let mut bytes = Vec::new();
-        file.read_at(0, HEADER_BYTES, &mut bytes).ok()?;
+        let bytes = read_some(&*file, 0, HEADER_BYTES).ok()?;
         Header::read(&bytes, self.place).ok()
     }
 }

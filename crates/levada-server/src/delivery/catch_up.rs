@@ -12,7 +12,6 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::future::{self, BoxFuture, FutureExt, MaybeDone};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use levada_event::{Offset, RecordBatch};
@@ -370,8 +369,8 @@ impl CatchUp {
             if self.renderer.len() == 0 {
                 self.room().await?;
                 let rest = self.renderer.frame_bytes(bytes / batch.len()) * (batch.len() - index);
-                self.renderer
-                    .reserve(rest.clamp(frame_bytes, CATCH_UP_CHUNK_BYTES.max(frame_bytes)));
+                let room = rest.clamp(frame_bytes, CATCH_UP_CHUNK_BYTES.max(frame_bytes));
+                self.renderer.render_into(self.hub.buffers.room(room));
             }
             self.renderer.record(lane, record);
             index += 1;
@@ -415,7 +414,7 @@ impl CatchUp {
         }
         let (bytes, events) = self.renderer.take();
         Some(Chunk {
-            bytes: Bytes::from(bytes),
+            bytes: self.hub.buffers.share(bytes),
             after: Some(self.renderer.marks()),
             events,
             blank,

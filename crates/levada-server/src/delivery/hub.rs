@@ -5,6 +5,7 @@ use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use levada_event::pool::Pool;
 use levada_event::{Offset, TopicName, TopicPartition};
 use levada_log::Log;
 use levada_wire::ErrorCode;
@@ -14,7 +15,7 @@ use tokio::sync::watch;
 use super::awaited::Awaited;
 use super::channel::Channel;
 use super::failure::{Ended, Failure};
-use super::limits::Options;
+use super::limits::{CATCH_UP_CHUNKS_KEPT, CATCH_UP_CHUNKS_SIZES, Options};
 use super::reading::Readings;
 use super::shape::{LaneKind, Shape};
 use super::stats::DeliveryStats;
@@ -25,6 +26,8 @@ pub(crate) struct Hub {
     pub(crate) log: Arc<dyn Log>,
     pub(crate) stats: Arc<DeliveryStats>,
     pub(crate) options: Options,
+    /// What sessions in the past render into.
+    pub(crate) buffers: Pool,
     registry: Mutex<Registry>,
     readings: Readings,
     /// Topics that are waited for.
@@ -49,6 +52,7 @@ impl Hub {
             log,
             stats: Arc::default(),
             options,
+            buffers: Pool::new(CATCH_UP_CHUNKS_KEPT, CATCH_UP_CHUNKS_SIZES),
             registry: Mutex::default(),
             readings: Readings::default(),
             awaited: Awaited::default(),

@@ -1,6 +1,7 @@
 //! The bounds of delivery, each with its reason. Those that an operator may want to move are fields
 //! of [`Options`]; the rest are constants.
 
+use std::ops::Range;
 use std::time::Duration;
 
 /// Bounds that an operator may move.
@@ -89,6 +90,11 @@ pub const READS_AHEAD: usize = 2;
 /// Frames of the past are handed over in chunks of about this size: large enough that the cost per
 /// write vanishes, small enough to stay in the processor's cache.
 pub const CATCH_UP_CHUNK_BYTES: usize = 128 * 1024;
+
+/// Buffers of such chunks that are kept for the next ones, and the sizes of those that are worth it.
+pub const CATCH_UP_CHUNKS_KEPT: usize = 8;
+/// In bytes; see [`CATCH_UP_CHUNKS_KEPT`].
+pub const CATCH_UP_CHUNKS_SIZES: Range<usize> = 32 * 1024..512 * 1024;
 
 /// A session that read less than this since it last looked at the end is close enough to the present
 /// to take a seat in its channel.

@@ -107,6 +107,13 @@ impl Renderer {
         self.out.reserve(bytes);
     }
 
+    /// Takes room for what is rendered next, where nothing is rendered now.
+    pub(crate) fn render_into(&mut self, room: Vec<u8>) {
+        if self.out.is_empty() {
+            self.out = room;
+        }
+    }
+
     /// About how many bytes the frame of a record takes that has a value of this length.
     pub(crate) fn frame_bytes(&self, value_len: usize) -> usize {
         value_len + self.id.text_len() + ADDED_BYTES

@@ -99,20 +99,17 @@ impl File for OsFile {
         Ok(rustix::io::pwritev(&self.0, parts, position)?)
     }
 
-    fn read_at(&self, position: u64, len: usize, into: &mut Vec<u8>) -> io::Result<()> {
-        let start = into.len();
-        into.reserve_exact(len);
-        while into.len() < start + len {
-            let at = position + (into.len() - start) as u64;
-            match rustix::io::pread(&self.0, rustix::buffer::spare_capacity(into), at) {
+    fn read_at(&self, position: u64, into: &mut [u8]) -> io::Result<usize> {
+        let mut read = 0;
+        while read < into.len() {
+            match rustix::io::pread(&self.0, &mut into[read..], position + read as u64) {
                 Ok(0) => break,
-                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Ok(more) => read += more,
+                Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
             }
         }
-        // The allocator may have given more room than asked for, and the read filled it.
-        into.truncate(start + len);
-        Ok(())
+        Ok(read)
     }
 
     fn len(&self) -> io::Result<u64> {

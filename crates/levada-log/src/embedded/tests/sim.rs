@@ -495,13 +495,13 @@ impl File for Handle {
         Ok(bytes.len())
     }
 
-    fn read_at(&self, position: u64, len: usize, into: &mut Vec<u8>) -> io::Result<()> {
+    fn read_at(&self, position: u64, into: &mut [u8]) -> io::Result<usize> {
         let state = self.alive()?;
         let content = state.files[self.file].now();
         let start = (position as usize).min(content.len());
-        let end = (start + len).min(content.len());
-        into.extend_from_slice(&content[start..end]);
-        Ok(())
+        let read = into.len().min(content.len() - start);
+        into[..read].copy_from_slice(&content[start..start + read]);
+        Ok(read)
     }
 
     fn len(&self) -> io::Result<u64> {

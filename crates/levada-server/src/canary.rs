@@ -2,7 +2,8 @@
 //! the stream's schema and taken in like any other. Whoever reads a stream can tell by them a quiet stream
 //! from a broken one; whoever watches the metrics learns which pipe is broken.
 
-use std::sync::Arc;
+use std::net::Ipv4Addr;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use levada_catalog::{Catalog, SchemaRepository, Stream, canary_event};
@@ -103,9 +104,9 @@ impl Canaries {
             .map_err(|error| error.to_string())?;
         let event = canary_event(stream, &schema, None).map_err(|error| error.to_string())?;
         let request = RequestContext {
-            request_id: uuid::Uuid::now_v7().to_string(),
             headers: Box::new(|_| None),
-            client_ip: "127.0.0.1".into(),
+            peer: Ipv4Addr::LOCALHOST.into(),
+            request_id: OnceLock::new(),
             schema_uri: None,
             stream: None,
             received: Timestamp::from_system(SystemTime::now()),

@@ -5,8 +5,9 @@
 //! re-serialised. What is accepted was durable in the log before the verdict. Intake knows no HTTP;
 //! rules are those of the contract eventplatform §2.7 to §2.10.
 
-use std::sync::Arc;
+use std::net::IpAddr;
 use std::sync::atomic::AtomicU32;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -59,12 +60,12 @@ pub struct IntakeOptions {
 
 /// What intake needs to know of the request that brought the events.
 pub struct RequestContext {
-    /// Value of `x-request-id`, or one made for this request.
-    pub request_id: String,
     /// Looks up a request header by its name in lower case.
     pub headers: Headers,
-    /// The client's address.
-    pub client_ip: String,
+    /// Who sent the request, as far as the connection tells.
+    pub peer: IpAddr,
+    /// Made when it is asked for.
+    pub request_id: OnceLock<String>,
     /// `$schema` for events without one.
     pub schema_uri: Option<String>,
     /// `meta.stream` for events without one.
@@ -82,6 +83,27 @@ pub struct RequestContext {
     /// Topic that the events go to, one of their stream's; `None` for the one that their stream and the
     /// intake's prefix name.
     pub topic: Option<String>,
+}
+
+impl RequestContext {
+    /// Value of `x-request-id`, or one made for this request.
+    pub fn request_id(&self) -> &str {
+        let made = || uuid::Uuid::now_v7().to_string();
+        self.request_id
+            .get_or_init(|| (self.headers)("x-request-id").unwrap_or_else(made))
+    }
+
+    /// The client's address. As the original: the producer's word, then the proxy's, then the socket's
+    /// (contract §2.7 step 8).
+    pub fn client_ip(&self) -> String {
+        let forwarded = || {
+            let all = (self.headers)("x-forwarded-for")?;
+            all.split(',').next().map(|ip| ip.trim().to_owned())
+        };
+        (self.headers)("x-client-ip")
+            .or_else(forwarded)
+            .unwrap_or_else(|| self.peer.to_string())
+    }
 }
 
 /// Whether someone may publish to the stream of this name.
@@ -144,6 +166,8 @@ pub struct Intake {
     topics: Topics,
     windows: Arc<Windows>,
     round_robin: AtomicU32,
+    /// Counts accepted events; looked up once.
+    accepted: OnceLock<metrics::Counter>,
 }
 
 impl Intake {
@@ -162,6 +186,7 @@ impl Intake {
             topics: Topics::default(),
             windows: Arc::default(),
             round_robin: AtomicU32::new(0),
+            accepted: OnceLock::new(),
         }
     }
 
@@ -239,7 +264,8 @@ impl Intake {
     }
 
     fn count_verdicts(&self, total: usize, failures: &[Failure<'_>]) {
-        metrics::counter!("levada_intake_events_total", "verdict" => "accepted")
+        self.accepted
+            .get_or_init(|| metrics::counter!("levada_intake_events_total", "verdict" => "accepted"))
             .increment((total - failures.len()) as u64);
         for failure in failures {
             metrics::counter!("levada_intake_events_total", "verdict" => failure.code.as_str()).increment(1);

@@ -119,6 +119,12 @@ pub(super) fn utf8(bytes: &[u8]) -> Result<&str, JsonError> {
     Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
 }
 
+/// About so many bytes of an event make a node.
+const BYTES_PER_NODE: usize = 12;
+
+/// Most nodes that are made room for before they are met.
+const NODES_RESERVED_MAX: usize = 1 << 16;
+
 /// A key that stands twice in one object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Duplicate {
@@ -140,6 +146,8 @@ pub(super) fn index(text: &str, mut nodes: Vec<Node>) -> Result<(Vec<Node>, Vec<
             at: 0,
         });
     }
+    // Growing step by step would copy the nodes of a large batch several times over.
+    nodes.reserve((text.len() / BYTES_PER_NODE).min(NODES_RESERVED_MAX));
     let mut parser = Parser {
         text,
         bytes: text.as_bytes(),

@@ -163,9 +163,14 @@ fn inflate(encoding: &str, raw: &[u8], max: usize) -> Result<Bytes, BodyError> {
 
 /// The media type in lower case, without parameters.
 pub(super) fn media_type(headers: &HeaderMap) -> String {
+    String::from_utf8_lossy(media_type_text(headers)).to_ascii_lowercase()
+}
+
+/// The media type as it was sent, without parameters.
+pub(super) fn media_type_text(headers: &HeaderMap) -> &[u8] {
     let value = headers.get(CONTENT_TYPE).map(|v| v.as_bytes());
     let value = value.and_then(|all| all.split(|b| *b == b';').next());
-    String::from_utf8_lossy(value.unwrap_or_default().trim_ascii()).to_ascii_lowercase()
+    value.unwrap_or_default().trim_ascii()
 }
 
 fn charset(headers: &HeaderMap) -> Option<String> {

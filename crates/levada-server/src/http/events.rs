@@ -2,7 +2,7 @@
 //! (contract eventplatform §1.3, §1.4).
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -28,6 +28,16 @@ const UNKNOWN_BYTES: usize = 1024 * 1024;
 /// Media types that carry events (contract eventplatform §1.2).
 const MEDIA_TYPES: [&str; 3] = ["application/json", "text/plain", "application/reports+json"];
 
+/// What [`Report::reason`] says when the only event of a request was accepted.
+const ONE_ACCEPTED: &[u8] = b"All 1 out of 1 events were accepted.";
+
+fn carries_events(headers: &HeaderMap) -> bool {
+    let text = body::media_type_text(headers);
+    MEDIA_TYPES
+        .iter()
+        .any(|carries| text.eq_ignore_ascii_case(carries.as_bytes()))
+}
+
 pub(super) fn permits(bytes: usize) -> usize {
     (bytes / PERMIT_BYTES).clamp(1, Semaphore::MAX_PERMITS)
 }
@@ -35,11 +45,11 @@ pub(super) fn permits(bytes: usize) -> usize {
 pub(super) async fn post(app: &App, call: Call) -> Response<Body> {
     let query = call.request.uri().query().unwrap_or_default().to_owned();
     let hasty = query_values(&query, "hasty").any(|value| !value.is_empty());
-    let media_type = body::media_type(call.request.headers());
-    if !MEDIA_TYPES.contains(&media_type.as_str()) {
+    if !carries_events(call.request.headers()) {
         if app.config.compat.eventgate {
             return empty_body(app);
         }
+        let media_type = body::media_type(call.request.headers());
         let detail = format!(
             "content type {media_type:?} carries no events; send application/json (or text/plain, application/reports+json)"
         );
@@ -118,7 +128,7 @@ fn post_hasty(
             Ok(report) => {
                 metrics::counter!("levada_intake_hasty_failed_total").increment(report.failures.len() as u64);
                 tracing::warn!(
-                    request_id = context.request_id,
+                    request_id = context.request_id(),
                     reason = report.reason(),
                     "hasty events were not accepted"
                 );
@@ -176,7 +186,14 @@ fn respond(app: &App, report: &Report<'_>) -> Response<Body> {
     } else {
         plain(status, JSON, report.body())
     };
-    set_reason(&mut response, &report.reason());
+    if report.total == 1 && report.failures.is_empty() {
+        // The most common answer, without the cost of composing it.
+        response
+            .extensions_mut()
+            .insert(ReasonPhrase::from_static(ONE_ACCEPTED));
+    } else {
+        set_reason(&mut response, &report.reason());
+    }
     let headers = response.headers_mut();
     if let Some(code) = report.common_code() {
         headers.insert(
@@ -243,18 +260,10 @@ fn context(headers: HeaderMap, peer: SocketAddr, received: Timestamp, deadline: 
             .get(name)
             .map(|v| String::from_utf8_lossy(v.as_bytes()).into_owned())
     };
-    let request_id = lookup("x-request-id").unwrap_or_else(|| uuid::Uuid::now_v7().to_string());
-    // As the original: the producer's word, then the proxy's, then the socket's (§2.7 step 8).
-    let client_ip = lookup("x-client-ip")
-        .or_else(|| {
-            lookup("x-forwarded-for").and_then(|all| all.split(',').next().map(|ip| ip.trim().to_owned()))
-        })
-        .unwrap_or_else(|| peer.ip().to_string());
-    let headers = Box::new(lookup);
     RequestContext {
-        request_id,
-        headers,
-        client_ip,
+        headers: Box::new(lookup),
+        peer: peer.ip(),
+        request_id: OnceLock::new(),
         schema_uri: None,
         stream: None,
         received,
@@ -369,5 +378,14 @@ mod tests {
         assert_eq!(expected(&headers(&plain), max), 9000);
         let packed = [("content-length", "9000"), ("content-encoding", "gzip")];
         assert_eq!(expected(&headers(&packed), max), max);
+    }
+
+    #[test]
+    fn the_common_answer_reads_as_if_it_were_composed() {
+        let report = Report {
+            total: 1,
+            failures: Vec::new(),
+        };
+        assert_eq!(report.reason().as_bytes(), ONE_ACCEPTED);
     }
 }

@@ -34,6 +34,19 @@ pub(super) struct Scratch {
     out: Vec<u8>,
     recycled: Recycled,
     one_line: bool,
+    /// What the event before needed, since the events of a request are mostly alike.
+    needs: Option<Needs>,
+}
+
+/// What an event of this schema for this stream needs to be accepted.
+struct Needs {
+    uri: String,
+    schema: Arc<Schema>,
+    name: String,
+    stream: Option<Arc<Stream>>,
+    /// The stream, once events of this schema were found to be allowed in it.
+    approved: Option<Arc<Stream>>,
+    topic: Option<Arc<Topic>>,
 }
 
 impl Scratch {
@@ -42,6 +55,7 @@ impl Scratch {
             out: Vec::with_capacity(bytes),
             recycled: Recycled::default(),
             one_line,
+            needs: None,
         }
     }
 
@@ -155,7 +169,9 @@ impl Intake {
                 }
             },
         };
-        let schema = match self.schemas.cached(&uri) {
+        let alike = scratch.needs.as_ref().filter(|needs| needs.uri == uri);
+        let schema = alike.map(|needs| needs.schema.clone());
+        let schema = match schema.or_else(|| self.schemas.cached(&uri)) {
             Some(schema) => schema,
             None => match tokio::time::timeout_at(request.due, self.schemas.schema(&uri)).await {
                 Ok(loaded) => loaded.map_err(|e| schema_refusal(&e, event.raw()))?,
@@ -189,7 +205,23 @@ impl Intake {
             let message = format!("these credentials may not publish to {stream_name}");
             return Err(refuse(ErrorCode::Forbidden, &message));
         }
-        let stream = snapshot.stream(&stream_name);
+        let alike = scratch.needs.as_ref();
+        let alike = alike.filter(|needs| needs.name == stream_name && needs.uri == uri);
+        let stream = match alike {
+            Some(needs) => needs.stream.clone(),
+            None => {
+                let stream = snapshot.stream(&stream_name);
+                scratch.needs = Some(Needs {
+                    uri: uri.to_string(),
+                    schema: schema.clone(),
+                    name: stream_name.to_string(),
+                    stream: stream.clone(),
+                    approved: None,
+                    topic: None,
+                });
+                stream
+            }
+        };
         // A version is named, also where "latest" was looked up.
         let schema_uri = match (event.get("$schema"), &request.schema_uri) {
             (Some(_), _) => None,
@@ -257,17 +289,18 @@ impl Intake {
         let refuse = |code, message: String| Refusal::new(code, message, event.raw());
         let meta = event.get("meta");
         let id = meta.and_then(|m| m.get("id")).and_then(|id| id.as_str());
-        let stream =
-            authorise(snapshot, stream_name, schema, self.options.service.as_deref()).map_err(|e| {
-                let who = describe_event(id.as_deref(), Some(schema.uri()), Some(stream_name));
-                let code = unauthorised_code(
-                    &e,
-                    snapshot
-                        .stream(stream_name)
-                        .is_some_and(|found| !found.is_pattern()),
-                );
-                refuse(code, format!("{who} {e}"))
-            })?;
+        let approved = scratch.needs.as_ref().and_then(|needs| needs.approved.clone());
+        let stream = match approved {
+            Some(stream) => stream,
+            None => {
+                authorise(snapshot, stream_name, schema, self.options.service.as_deref()).map_err(|e| {
+                    let who = describe_event(id.as_deref(), Some(schema.uri()), Some(stream_name));
+                    let declared = snapshot.stream(stream_name);
+                    let code = unauthorised_code(&e, declared.is_some_and(|found| !found.is_pattern()));
+                    refuse(code, format!("{who} {e}"))
+                })?
+            }
+        };
         if let Err(violations) = schema.validate(event) {
             let violations = violations.iter().map(wire_violation).collect();
             let context = Context::Violations(violations);
@@ -278,7 +311,7 @@ impl Intake {
                 event,
             }));
         }
-        let now = Timestamp::from_system(std::time::SystemTime::now());
+        let now = || Timestamp::from_system(std::time::SystemTime::now());
         let timestamp = match meta.and_then(|m| m.get("dt")).and_then(|dt| dt.as_str()) {
             Some(dt) => Timestamp::parse_iso(&dt).ok_or_else(|| {
                 refuse(
@@ -286,13 +319,13 @@ impl Intake {
                     format!("meta.dt {dt:?} names no moment in time"),
                 )
             })?,
-            None => now,
+            None => now(),
         };
         // Clients of the Realtime API resume by the time at which they were sent articles, so theirs is
         // the time of storing (contract realtime §1.4).
         let timestamp = match stream.levada.splice {
             SpliceKind::Meta => timestamp,
-            SpliceKind::Event => now,
+            SpliceKind::Event => now(),
         };
         let key = match &stream.message_key {
             None => None,
@@ -307,10 +340,19 @@ impl Intake {
                 Some(start..scratch.mark())
             }
         };
-        let topic = self
-            .topic(&stream, (stream_name, named), request.due)
-            .await
-            .map_err(|(code, why)| refuse(code, why))?;
+        let topic = match scratch.needs.as_ref().and_then(|needs| needs.topic.clone()) {
+            Some(topic) => topic,
+            None => self
+                .topic(&stream, (stream_name, named), request.due)
+                .await
+                .map_err(|(code, why)| refuse(code, why))?,
+        };
+        if let Some(needs) = &mut scratch.needs
+            && needs.topic.is_none()
+        {
+            needs.approved = Some(stream.clone());
+            needs.topic = Some(topic.clone());
+        }
         let key_bytes = key.clone().map(|range| &scratch.out[range]);
         let partition = partition_of(key_bytes, topic.partitions(), self.options.partitioner, || {
             self.round_robin.fetch_add(1, Ordering::Relaxed)

@@ -59,7 +59,7 @@ pub(super) fn additions<'a>(
             continue;
         }
         let value = match field.header.as_str() {
-            "x-request-id" => Some(request.request_id.clone()),
+            "x-request-id" => Some(request.request_id().to_owned()),
             name => (request.headers)(name),
         };
         if let Some(value) = value {
@@ -67,7 +67,7 @@ pub(super) fn additions<'a>(
         }
     }
     if fields.http_client_ip && event.at_path(["http", "client_ip"]).is_none() {
-        additions.add_text(event, &["http", "client_ip"], cut(&request.client_ip));
+        additions.add_text(event, &["http", "client_ip"], cut(&request.client_ip()));
     }
     additions
 }

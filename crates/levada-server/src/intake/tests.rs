@@ -89,9 +89,9 @@ async fn site(log: Arc<dyn Log>) -> Site {
 
 fn request(topic: Option<&str>) -> RequestContext {
     RequestContext {
-        request_id: "r".into(),
         headers: Box::new(|_| None),
-        client_ip: "127.0.0.1".into(),
+        peer: std::net::Ipv4Addr::LOCALHOST.into(),
+        request_id: "r".to_owned().into(),
         schema_uri: None,
         stream: None,
         received: Timestamp::from_millis(1_700_000_000_000),

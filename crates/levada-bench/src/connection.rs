@@ -13,10 +13,15 @@ pub struct Connection {
     buffer: Vec<u8>,
 }
 
-/// A whole POST request with this body.
+/// A whole POST request with these events.
 pub fn post(body: &[u8]) -> Vec<u8> {
+    post_to("/v1/events", body)
+}
+
+/// The same to this path.
+pub fn post_to(path: &str, body: &[u8]) -> Vec<u8> {
     let head = format!(
-        "POST /v1/events HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        "POST {path} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
         body.len()
     );
     [head.as_bytes(), body].concat()

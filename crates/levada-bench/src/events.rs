@@ -41,6 +41,52 @@ pub fn event(number: u64, bytes: usize, mark: u128) -> String {
     text
 }
 
+/// The stream of articles, declared as the reference tells to.
+pub const ARTICLES: &str = "\
+streams:
+  articles:
+    schema_title: levada/article
+    message_key_fields: {project: is_part_of.identifier, page_id: identifier}
+    levada: {partitions: 50, splice: event}
+";
+
+/// One article of about `bytes` bytes, every second one in English, with the fields of an update in the
+/// order in which the reference emits them (contract realtime §4.1): `event` stands behind the body.
+pub fn article(number: u64, bytes: usize) -> String {
+    let language = if number.is_multiple_of(2) { "en" } else { "de" };
+    let mut text = format!(
+        concat!(
+            r#"{{"name":"Page {n}","identifier":{n},"abstract":"Page {n} is a synthetic page of the benchmark.","#,
+            r#""date_created":"2012-05-01T10:11:12Z","date_modified":"2026-11-20T18:33:10Z","#,
+            r#""version":{{"identifier":{rev},"comment":"copyedit, see talk","is_minor_edit":true,"#,
+            r#""editor":{{"identifier":{n},"name":"Example user","edit_count":1234}},"size":{{"value":{bytes},"unit_text":"B"}}}},"#,
+            r#""url":"https://{lang}.wikipedia.org/wiki/Page_{n}","namespace":{{"identifier":0}},"in_language":{{"identifier":"{lang}"}},"#,
+            r#""is_part_of":{{"identifier":"{lang}wiki","url":"https://{lang}.wikipedia.org"}},"article_body":{{"html":""#
+        ),
+        n = number,
+        rev = 1_300_000_000 + number,
+        bytes = bytes,
+        lang = language,
+    );
+    let end = r#""},"license":[{"identifier":"CC-BY-SA-4.0"}],"event":{"type":"update","date_created":"2026-11-20T18:33:11.5Z"}}"#;
+    while text.len() + end.len() < bytes {
+        // As many escapes as the HTML of real pages has: one for every twenty bytes or so.
+        let _ = write!(
+            text,
+            r#"<p id=\"mw{}\">lorem ipsum <a href=\"./Dolor\">dolor</a></p>\n"#,
+            text.len()
+        );
+    }
+    text.push_str(end);
+    text
+}
+
+/// An array of articles.
+pub fn articles(first: u64, count: u64, bytes: usize) -> Vec<u8> {
+    let articles: Vec<String> = (first..first + count).map(|n| article(n, bytes)).collect();
+    format!("[{}]", articles.join(",")).into_bytes()
+}
+
 /// An array of events.
 pub fn batch(first: u64, count: u64, bytes: usize) -> Vec<u8> {
     let events: Vec<String> = (first..first + count).map(|n| event(n, bytes, 0)).collect();

@@ -96,12 +96,21 @@ pub(crate) async fn load(
 
 /// Fills the server's stream with about `total` bytes of events of `bytes` bytes; how many.
 pub async fn fill(server: &Server, bytes: usize, total: u64) -> Result<u64> {
+    fill_with(server, bytes, total, |first, count| {
+        post(&events::batch(first, count, bytes))
+    })
+    .await
+}
+
+/// The same with what `request` makes of so many events from a first one on.
+pub async fn fill_with(
+    server: &Server,
+    bytes: usize,
+    total: u64,
+    request: impl Fn(u64, u64) -> Vec<u8>,
+) -> Result<u64> {
     let count = (256 * 1024 / bytes as u64).max(1);
-    let bodies: Arc<Vec<Vec<u8>>> = Arc::new(
-        (0..32)
-            .map(|i| post(&events::batch(i * count, count, bytes)))
-            .collect(),
-    );
+    let bodies: Arc<Vec<Vec<u8>>> = Arc::new((0..32).map(|i| request(i * count, count)).collect());
     let requests = total / (count * bytes as u64);
     let mut tasks = Vec::new();
     for lane in 0..4 {

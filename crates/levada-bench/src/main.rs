@@ -43,8 +43,10 @@ fn main() -> Result<()> {
         .worker_threads(2)
         .enable_all()
         .build()?;
-    if chosen == [yardstick::SERVE] {
-        return runtime.block_on(yardstick::serve());
+    if let [command, folder] = &chosen[..]
+        && command == yardstick::SERVE
+    {
+        return runtime.block_on(yardstick::serve(folder.as_ref()));
     }
     if let Some(unknown) = chosen.iter().find(|name| !NAMES.contains(&name.as_str())) {
         bail!(

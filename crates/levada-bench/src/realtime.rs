@@ -7,27 +7,23 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 
-use crate::connection::{Connection, post};
+use crate::connection::{Connection, post, post_to};
 use crate::events;
 use crate::fanout::{Seen, now_micros, subscribe};
-use crate::intake::fill;
+use crate::intake::fill_with;
 use crate::replay::{QUIET, read_all};
 use crate::server::{Server, configure, folder};
 use crate::table::{Table, median, percentile};
 
 const PATH: &str = "/v2/streams/bench.page_change";
+const ARTICLES: &str = "/v2/articles";
+const PUBLISH: &str = "/v1/events?stream=articles&schema_uri=/levada/article/1.0.0";
 const NDJSON: &str = "accept: application/x-ndjson\r\n";
 
 const ROUNDS: usize = 3;
 
-/// `fields=[dt, wiki_id, meta.*]` and a filter that keeps half of what [`fill`] makes.
-fn half(bytes: usize) -> String {
-    let numbers = 32 * (256 * 1024 / bytes as u64).max(1);
-    format!(
-        "&fields=dt&fields=wiki_id&fields=meta.*&filters=%7B%22field%22:%22page.page_id%22,%22lt%22:{}%7D",
-        numbers / 2
-    )
-}
+/// `fields=[name, abstract, event.*]` and a filter by language that keeps half.
+const HALF: &str = "&fields=name&fields=abstract&fields=event.*&filters=%7B%22field%22:%22in_language.identifier%22,%22value%22:%22en%22%7D";
 
 /// A server whose stream has fifty partitions.
 fn start(folder: &std::path::Path, durability: &str) -> Result<Server> {
@@ -37,17 +33,20 @@ fn start(folder: &std::path::Path, durability: &str) -> Result<Server> {
     Server::start(folder)
 }
 
-/// Catching up on `total` bytes of events of `bytes` bytes.
+/// Catching up on `total` bytes of articles of `bytes` bytes.
 pub async fn catch_up(table: &mut Table, bytes: usize, total: u64) -> Result<()> {
     let folder = folder()?;
-    let server = start(folder.path(), "os")?;
-    let events = fill(&server, bytes, total).await?;
+    configure(folder.path(), "os")?;
+    std::fs::write(folder.path().join("streams.yaml"), events::ARTICLES)?;
+    let server = Server::start(folder.path())?;
+    let articles = |first, count| post_to(PUBLISH, &events::articles(first, count, bytes));
+    let events = fill_with(&server, bytes, total, articles).await?;
     let stored = (events * bytes as u64) as f64 / 1e9;
-    let kind = format!("{} KB events", bytes / 1024);
+    let kind = format!("{} KB articles", bytes / 1024);
     let (mut plain, mut filtered, mut ten) = (Vec::new(), Vec::new(), Vec::new());
     let (mut plain_cpu, mut filtered_cpu) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        let since = format!("{PATH}?since=1970-01-01T00:00:00Z");
+        let since = format!("{ARTICLES}?since=1970-01-01T00:00:00Z");
         let spent = server.cpu()?;
         let (received, seconds) = read_all(&server, NDJSON, &since).await?;
         plain_cpu.push((server.cpu()? - spent).as_secs_f64() / stored);
@@ -57,7 +56,7 @@ pub async fn catch_up(table: &mut Table, bytes: usize, total: u64) -> Result<()>
         );
         plain.push(stored / seconds);
         let spent = server.cpu()?;
-        let (received, seconds) = read_all(&server, NDJSON, &(since + &half(bytes))).await?;
+        let (received, seconds) = read_all(&server, NDJSON, &(since + HALF)).await?;
         ensure!(received > 0, "nothing passed the filter");
         filtered.push(stored / seconds);
         filtered_cpu.push(stored / (server.cpu()? - spent).as_secs_f64());
@@ -78,7 +77,7 @@ pub async fn catch_up(table: &mut Table, bytes: usize, total: u64) -> Result<()>
         goal,
         format!("{:.2} GB/s", median(plain)),
         format!(
-            "{events} events in 50 partitions, server CPU {:.2} s/GB",
+            "{events} articles in 50 partitions, server CPU {:.2} s/GB",
             median(plain_cpu)
         ),
     );
@@ -151,5 +150,5 @@ pub async fn live(table: &mut Table) -> Result<()> {
 /// One part from its beginning.
 fn part_of(part: u32) -> String {
     let offsets: Vec<String> = (part * 5..part * 5 + 5).map(|p| format!("%22{p}%22:0")).collect();
-    format!("{PATH}?parts={part}&offsets=%7B{}%7D", offsets.join(","))
+    format!("{ARTICLES}?parts={part}&offsets=%7B{}%7D", offsets.join(","))
 }

@@ -85,8 +85,12 @@ impl Server {
     }
 
     /// Starts the bare server of [`yardstick`](crate::yardstick).
-    pub fn start_bare() -> Result<Self> {
-        Self::spawn(Command::new(std::env::current_exe()?).arg(crate::yardstick::SERVE))
+    pub fn start_bare(folder: &Path) -> Result<Self> {
+        Self::spawn(
+            Command::new(std::env::current_exe()?)
+                .arg(crate::yardstick::SERVE)
+                .arg(folder),
+        )
     }
 
     fn spawn(command: &mut Command) -> Result<Self> {

@@ -63,6 +63,8 @@ pub(super) struct Engine {
     pub(super) closing: AtomicBool,
     /// Held by whoever does the keeper's work.
     pub(super) maintaining: Mutex<()>,
+    /// Held while a topic is made, so that it is made once.
+    declaring: Mutex<()>,
     closed: Mutex<bool>,
     close: Condvar,
     root: Mutex<Root>,
@@ -111,6 +113,7 @@ impl Engine {
             refusal: Refusal::default(),
             closing: AtomicBool::new(false),
             maintaining: Mutex::new(()),
+            declaring: Mutex::new(()),
             closed: Mutex::new(false),
             close: Condvar::new(),
             root: Mutex::new(root),
@@ -121,10 +124,17 @@ impl Engine {
     /// The partition, or why there is none.
     pub(super) fn partition(&self, of: &TopicPartition) -> Result<Arc<Partition>, LogError> {
         match self.topics.read().get(&of.topic) {
-            Some(Declared::Sound { partitions, .. }) => partitions
-                .get(of.partition as usize)
-                .cloned()
-                .ok_or_else(|| LogError::UnknownTopic(of.clone())),
+            Some(Declared::Sound { partitions, .. }) => {
+                let partition = partitions.get(of.partition as usize).cloned();
+                let partition = partition.ok_or_else(|| LogError::UnknownTopic(of.clone()))?;
+                match &partition.unreadable {
+                    None => Ok(partition),
+                    Some(reason) => Err(LogError::Corrupt {
+                        at: of.at(0),
+                        reason: reason.clone(),
+                    }),
+                }
+            }
             Some(Declared::Damaged(reason)) => Err(LogError::Corrupt {
                 at: of.at(0),
                 reason: reason.clone(),
@@ -173,27 +183,35 @@ impl Engine {
         matches!(self.topics.read().get(name), Some(Declared::Damaged(_)))
     }
 
-    /// Declares a topic; blocks on files.
+    /// Declares a topic; blocks on files, and holds up nobody but who declares.
     pub(super) fn declare(&self, spec: &TopicSpec) -> Result<TopicInfo, LogError> {
         let retention = round(spec.retention);
         let failed = |error: io::Error| {
             LogError::Unavailable(format!("the topic {} cannot be declared: {error}", spec.name))
         };
-        // Held while the directory is made, so that a topic is made once.
-        let mut topics = self.topics.write();
-        if self.closing.load(Ordering::SeqCst) {
-            return Err(closed());
-        }
-        match topics.get(&spec.name) {
-            Some(Declared::Sound { topic, partitions }) => {
+        let known = |topics: &HashMap<TopicName, Declared>| topics.get(&spec.name).cloned();
+        let again = |declared: Declared| match declared {
+            Declared::Sound { topic, partitions } => {
                 let count = partitions.len() as u32;
                 topic
                     .set_retention(&*self.disk, count, retention)
                     .map_err(failed)?;
-                return Ok(TopicInfo { partitions: count });
+                Ok(TopicInfo { partitions: count })
             }
-            Some(Declared::Damaged(reason)) => return Err(LogError::Unavailable(reason.clone())),
-            None => {}
+            Declared::Damaged(reason) => Err(LogError::Unavailable(reason)),
+        };
+        if self.closing.load(Ordering::SeqCst) {
+            return Err(closed());
+        }
+        let declared = known(&self.topics.read());
+        if let Some(declared) = declared {
+            return again(declared);
+        }
+        let making = self.declaring.lock();
+        let declared = known(&self.topics.read());
+        if let Some(declared) = declared {
+            drop(making);
+            return again(declared);
         }
         if !(1..=PARTITIONS_MAX).contains(&spec.partitions) {
             return Err(LogError::Unavailable(format!(
@@ -213,6 +231,10 @@ impl Engine {
                 Partition::new(topic.clone(), number, place, View::default(), Writer::default())
             })
             .collect();
+        let mut topics = self.topics.write();
+        if self.closing.load(Ordering::SeqCst) {
+            return Err(closed());
+        }
         topics.insert(spec.name.clone(), Declared::Sound { topic, partitions });
         Ok(TopicInfo { partitions: count })
     }
@@ -324,7 +346,12 @@ fn open_topics(
         let Some(name) = TopicName::new(&listed.name).ok().filter(|_| listed.is_dir) else {
             continue;
         };
-        match Topic::load(disk, &root.topics, name.clone()).map_err(io)? {
+        let loaded = Topic::load(disk, &root.topics, name.clone());
+        let loaded = loaded.or_else(|error| match concerns_the_process(&error) {
+            true => Err(io(error)),
+            false => Ok(Stored::Damaged(format!("its directory cannot be read: {error}"))),
+        });
+        match loaded? {
             Stored::Topic(topic, count) => {
                 let topic = Arc::new(topic);
                 jobs.extend((0..count).map(|number| (topic.clone(), number)));
@@ -361,7 +388,13 @@ fn open_partitions(
             .map(|jobs| {
                 scope.spawn(move || {
                     let open = |(topic, number): &(Arc<Topic>, u32)| {
-                        recover(disk, topic, *number, place(id, topic.name.as_str(), *number))
+                        let place = place(id, topic.name.as_str(), *number);
+                        recover(disk, topic, *number, place).or_else(|error| {
+                            match concerns_the_process(&error) {
+                                true => Err(error),
+                                false => Ok(Partition::unreadable(topic.clone(), *number, place, &error)),
+                            }
+                        })
                     };
                     jobs.iter().map(open).collect::<io::Result<Vec<_>>>()
                 })
@@ -376,6 +409,15 @@ fn open_partitions(
         }
         Ok(all)
     })
+}
+
+/// Whether a failure says more of this process than of the file: then it may open next time.
+fn concerns_the_process(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    matches!(
+        Errno::from_io_error(error),
+        Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM)
+    )
 }
 
 /// Retention as it is stored: whole milliseconds.

@@ -25,6 +25,9 @@ pub(super) fn run(engine: &Engine, every: Duration) {
 pub(super) fn maintain(engine: &Engine) {
     // One at a time, also when asked for from outside.
     let _turn = engine.maintaining.lock();
+    // Nobody else may ask, and what is shown of it should be true.
+    engine.refusal.probe(&*engine.disk, &engine.options.path);
+    engine.refusal.settle();
     for partition in engine.partitions() {
         let now = engine.clock.now();
         partition.retain(engine, now);
@@ -47,6 +50,10 @@ impl Partition {
     fn sync_behind(self: &Arc<Self>, engine: &Engine) {
         let (file, segment, len, next) = {
             let writer = self.writer.lock();
+            // After a failed sync the next one would succeed and lie.
+            if self.view.read().health != Health::Sound {
+                return;
+            }
             let Some(active) = &writer.active else {
                 return;
             };

@@ -5,6 +5,7 @@
 //! for a copy), `view` (readers and the committer, for moments).
 
 use std::collections::{HashSet, VecDeque};
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -42,6 +43,8 @@ pub(super) struct Partition {
     pub(super) doomed: Mutex<VecDeque<Arc<Segment>>>,
     /// Base offsets of segments that could not be rewritten; they are left alone until a restart.
     pub(super) unsound: Mutex<HashSet<Offset>>,
+    /// Why what it holds could not be found out: then nothing is read from it and nothing appended.
+    pub(super) unreadable: Option<String>,
 }
 
 /// What readers see.
@@ -76,11 +79,29 @@ pub(super) struct Spot {
 impl Partition {
     /// A partition as recovery found it.
     pub(super) fn new(topic: Arc<Topic>, number: u32, place: u32, view: View, writer: Writer) -> Arc<Self> {
+        Arc::new(Self::build(topic, number, place, view, writer))
+    }
+
+    /// A partition whose files cannot be read.
+    pub(super) fn unreadable(topic: Arc<Topic>, number: u32, place: u32, error: &io::Error) -> Arc<Self> {
+        let dir = topic.partition_dir(number);
+        let reason = format!("the partition in {} cannot be read: {error}", dir.display());
+        tracing::error!(topic = %topic.name, partition = number, reason, "the partition cannot be used");
+        let view = View {
+            health: Health::Poisoned(reason.clone()),
+            ..View::default()
+        };
+        let mut partition = Self::build(topic, number, place, view, Writer::default());
+        partition.unreadable = Some(reason);
+        Arc::new(partition)
+    }
+
+    fn build(topic: Arc<Topic>, number: u32, place: u32, view: View, writer: Writer) -> Self {
         let mut pending = Pending::default();
         if let Health::Poisoned(reason) = &view.health {
             pending.refuse(LogError::Poisoned(reason.clone()));
         }
-        Arc::new(Self {
+        Self {
             of: TopicPartition::new(topic.name.clone(), number),
             dir: topic.partition_dir(number),
             topic,
@@ -93,7 +114,8 @@ impl Partition {
             view: RwLock::new(view),
             doomed: Mutex::default(),
             unsound: Mutex::default(),
-        })
+            unreadable: None,
+        }
     }
 
     /// Takes no more appends until a restart.

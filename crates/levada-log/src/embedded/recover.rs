@@ -40,7 +40,8 @@ struct Scan {
 /// Opens the partition `number` of a topic.
 ///
 /// # Errors
-/// Those of the file system. Damage is no error: the partition then reports it itself.
+/// Those of the file system: then this partition cannot be used. Damage is no error: the partition then
+/// reports it itself.
 pub(super) fn recover(
     disk: &dyn Disk,
     topic: &Arc<Topic>,
@@ -177,7 +178,7 @@ fn scan_last(
     base: Offset,
     len: u64,
 ) -> io::Result<Scan> {
-    let vouched = sidecar_entries(disk, path, place, base)?;
+    let vouched = sidecar_entries(disk, path, place, base);
     let durable = vouched.last().copied().unwrap_or(Entry::start(base));
     let mut entries = vouched;
     if durable.position > len || !leads_to_a_block(file, place, &entries, len)? {
@@ -278,12 +279,17 @@ fn damaged(
     })
 }
 
-/// The sidecar's entries, behind the implied one at the start.
-fn sidecar_entries(disk: &dyn Disk, path: &Path, place: u32, base: Offset) -> io::Result<Vec<Entry>> {
+/// The sidecar's entries, behind the implied one at the start. It is only a cache: one that cannot be read
+/// is as one that is not there.
+fn sidecar_entries(disk: &dyn Disk, path: &Path, place: u32, base: Offset) -> Vec<Entry> {
     match read_file(disk, &sidecar_of(path), index::SIDECAR_BYTES_MAX) {
-        Ok(bytes) => Ok(index::decode(place, base, &bytes)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(vec![Entry::start(base)]),
-        Err(error) => Err(error),
+        Ok(bytes) => index::decode(place, base, &bytes),
+        Err(error) => {
+            if error.kind() != io::ErrorKind::NotFound {
+                tracing::warn!(segment = %path.display(), %error, "the segment's index cannot be read");
+            }
+            vec![Entry::start(base)]
+        }
     }
 }
 

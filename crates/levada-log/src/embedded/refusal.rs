@@ -22,6 +22,10 @@ const PROBE_FILE: &str = "probe.tmp";
 /// Shortest time between two probes, so that being asked often costs little.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
 
+/// A change is told when it has lasted so long: a disk that is nearly full takes small writes and refuses
+/// large ones, many times a second.
+const LASTING: Duration = Duration::from_secs(20);
+
 /// Why writes are refused at present, if they are.
 #[derive(Default)]
 pub(super) struct Refusal {
@@ -36,16 +40,41 @@ struct State {
     probed: Option<Instant>,
     /// A probe is under way; on a disk that hangs it may be for long.
     probing: bool,
+    /// The log says that writes are refused, and not yet that they are taken again.
+    told: bool,
+    /// When a write succeeded after the last refusal.
+    accepted: Option<Instant>,
+}
+
+impl State {
+    /// Whether it has to be told now that writes are refused.
+    fn refuse(&mut self, error: &io::Error) -> bool {
+        self.reason = Some(format!("the disk refuses writes: {error}"));
+        self.accepted = None;
+        !std::mem::replace(&mut self.told, true)
+    }
+
+    fn accept(&mut self, now: Instant) {
+        (self.reason, self.probed) = (None, None);
+        self.accepted = Some(now);
+    }
+
+    /// Whether it has to be told now that writes are taken again.
+    fn settle(&mut self, now: Instant) -> bool {
+        let lasts = |since: Instant| now.saturating_duration_since(since) >= LASTING;
+        let told = self.told && self.accepted.is_some_and(lasts);
+        self.told &= !told;
+        told
+    }
 }
 
 impl Refusal {
     /// A write was refused.
     pub(super) fn refused(&self, error: &io::Error) {
         let mut state = self.state.lock();
-        if state.reason.is_none() {
+        if state.refuse(error) {
             tracing::error!(%error, "the disk refuses writes; appends fail until it takes them again");
         }
-        state.reason = Some(format!("the disk refuses writes: {error}"));
         self.refused.store(true, Ordering::SeqCst);
     }
 
@@ -53,8 +82,14 @@ impl Refusal {
     pub(super) fn accepted(&self) {
         if self.refused.load(Ordering::Relaxed) {
             let mut state = self.state.lock();
-            (state.reason, state.probed) = (None, None);
+            state.accept(Instant::now());
             self.refused.store(false, Ordering::SeqCst);
+        }
+    }
+
+    /// Tells that writes are taken again, once that has lasted. Called now and then.
+    pub(super) fn settle(&self) {
+        if self.state.lock().settle(Instant::now()) {
             tracing::info!("the disk takes writes again");
         }
     }
@@ -97,4 +132,31 @@ fn try_out(disk: &dyn Disk, path: &Path) -> io::Result<()> {
     // The room goes back to the appends first; whatever removing says, the next probe starts anew.
     let removed = file.set_len(0).and_then(|()| disk.remove(path));
     written.and(removed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_that_wavers_is_told_of_once_and_its_recovery_when_it_lasts() {
+        let mut state = State::default();
+        let full = io::Error::from(io::ErrorKind::StorageFull);
+        let start = Instant::now();
+        let mut lines = 0;
+        for second in 0..100 {
+            let now = start + Duration::from_secs(second);
+            lines += u32::from(state.refuse(&full));
+            assert!(state.reason.is_some());
+            state.accept(now);
+            assert!(state.reason.is_none());
+            lines += u32::from(state.settle(now));
+        }
+        assert_eq!(lines, 1);
+        let last = start + Duration::from_secs(99);
+        assert!(!state.settle(last + LASTING / 2));
+        assert!(state.settle(last + LASTING));
+        assert!(!state.settle(last + LASTING * 2));
+        assert!(state.refuse(&full), "a new time is told of again");
+    }
 }

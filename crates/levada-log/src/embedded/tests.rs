@@ -4,5 +4,7 @@ mod contract;
 mod crash;
 mod faults;
 mod format;
+mod gate;
+mod lanes;
 mod open;
 mod sim;

@@ -14,7 +14,8 @@ use levada_event::limits::PARTITIONS_MAX;
 use parking_lot::{Mutex, RwLock};
 
 use super::EmbeddedOptions;
-use super::disk::{Disk, Open, read_file, replace_file, write_all};
+use super::disk::{Disk, Listed, Open, read_file, replace_file, write_all};
+use super::segment::base_of;
 use crate::{LogError, Retention};
 
 /// Name of the file in a topic's directory.
@@ -34,7 +35,10 @@ const SEGMENT_AGE_MAX: Duration = Duration::from_secs(24 * 3600);
 pub(super) struct Topic {
     pub(super) name: TopicName,
     pub(super) dir: PathBuf,
+    /// Looked at with every append; held for moments.
     retention: RwLock<Retention>,
+    /// Held while the file is replaced, so that file and memory agree.
+    storing: Mutex<()>,
     established: Mutex<Established>,
 }
 
@@ -78,6 +82,7 @@ impl Topic {
             name,
             dir,
             retention: RwLock::new(retention),
+            storing: Mutex::new(()),
             established: Mutex::new(Established::No),
         }
     }
@@ -98,7 +103,10 @@ impl Topic {
             } else {
                 Vec::new()
             };
-            if inside.iter().any(|file| file.len > 0) {
+            // The one segment of a partition whose records have all expired is empty and tells by its name
+            // which offsets were given out.
+            let held = |file: &Listed| file.len > 0 || base_of(&file.name).is_some_and(|base| base > 0);
+            if inside.iter().any(held) {
                 let file = dir.join(FILE);
                 return Ok(Stored::Damaged(match read {
                     Ok(_) => format!("the file {} is damaged", file.display()),
@@ -127,12 +135,11 @@ impl Topic {
         partitions: u32,
         retention: Retention,
     ) -> io::Result<()> {
-        // Held over the replacing, so that file and memory agree.
-        let mut held = self.retention.write();
-        if *held != retention {
+        let _storing = self.storing.lock();
+        if self.retention() != retention {
             replace_file(disk, &self.dir.join(FILE), &text(partitions, retention))?;
             disk.sync_dir(&self.dir)?;
-            *held = retention;
+            *self.retention.write() = retention;
         }
         Ok(())
     }

@@ -162,7 +162,7 @@ impl Partition {
             writer.taken[lane] = false;
             match synced {
                 Ok(()) => self.complete(engine, &mut writer, number, true),
-                Err(error) => self.sync_failed(&mut writer, &*file, &error),
+                Err(error) => self.sync_failed(&mut writer, &error),
             }
         } else {
             self.complete(engine, &mut writer, number, false)
@@ -217,7 +217,7 @@ impl Partition {
     }
 
     /// Ends the partition's life as a writer: nothing that is in flight can be relied on.
-    fn sync_failed(&self, writer: &mut Writer, file: &dyn File, error: &io::Error) -> Answers {
+    fn sync_failed(&self, writer: &mut Writer, error: &io::Error) -> Answers {
         let reason = format!("a sync failed: {error}");
         self.poison(&reason);
         if let Some(active) = &mut writer.active {
@@ -225,7 +225,10 @@ impl Partition {
             // pages that the kernel kept from pages that the disk has.
             active.len = active.segment.len();
             writer.next = active.synced.1;
-            if let Err(error) = file.set_len(active.len) {
+            // Not by the descriptor whose sync failed: its segment may have been sealed meanwhile, when a
+            // later sync answered its round.
+            let file = active.files.iter().flatten().next();
+            if let Some(Err(error)) = file.map(|file| file.set_len(active.len)) {
                 tracing::error!(partition = %self.of, %error, "the unsynced tail could not be cut off");
             }
         }
@@ -467,6 +470,9 @@ impl Partition {
         };
         if active.synced.0 == active.len {
             return Ok(());
+        }
+        if let Health::Poisoned(reason) = &self.view.read().health {
+            return Err(LogError::Poisoned(reason.clone()));
         }
         let file = active
             .file(engine, 0)

@@ -342,6 +342,10 @@ async fn live(world: &mut World, die_at: Option<u64>, steps: usize) {
         assert!(world.sim.is_dead(), "a topic can be declared");
         return;
     }
+    // A partition that could not be read for it is none that the others need.
+    if world.sim.is_dead() {
+        return;
+    }
     world.work(&log, steps).await;
     if world.sim.is_dead() || die_at.is_some() {
         world.sim.die();

@@ -14,7 +14,7 @@ const NOW: ReadLimit = ReadLimit {
     wait: Duration::ZERO,
 };
 
-fn open(sim: &Sim) -> Arc<Embedded> {
+fn options(sim: &Sim) -> EmbeddedOptions {
     let mut options = EmbeddedOptions::new("/data/log");
     options.disk = Arc::new(sim.clone());
     options.committers = 0;
@@ -22,20 +22,31 @@ fn open(sim: &Sim) -> Arc<Embedded> {
     options.segment_bytes = 4096;
     options.hot_bytes = 0;
     options.id = Some("0badcafe".into());
-    Embedded::open(options).unwrap()
+    options
 }
 
-async fn fresh(sim: &Sim) -> Arc<Embedded> {
-    let log = open(sim);
-    let spec = TopicSpec {
+fn open(sim: &Sim) -> Arc<Embedded> {
+    Embedded::open(options(sim)).unwrap()
+}
+
+fn spec() -> TopicSpec {
+    TopicSpec {
         name: TopicName::new("t").unwrap(),
         partitions: 2,
         retention: Retention {
             age: None,
             bytes: None,
         },
-    };
-    log.topic(&spec).await.unwrap();
+    }
+}
+
+async fn declare(log: &Embedded) {
+    log.topic(&spec()).await.unwrap();
+}
+
+async fn fresh(sim: &Sim) -> Arc<Embedded> {
+    let log = open(sim);
+    declare(&log).await;
     log
 }
 
@@ -327,4 +338,165 @@ async fn a_sidecar_may_be_lost_or_damaged_and_a_segment_may_not() {
     let log = open(&sim);
     let missing = unreadable(&log).await;
     assert!(missing > 5, "{missing}");
+}
+
+#[tokio::test]
+async fn a_sync_behind_that_failed_is_not_made_good_by_the_next() {
+    for seed in 0..30 {
+        let sim = Sim::new(seed);
+        let mut options = options(&sim);
+        options.durability = Durability::Os;
+        let log = Embedded::open(options).unwrap();
+        declare(&log).await;
+        for number in 0..10 {
+            append(&log, 0, number).await.unwrap();
+        }
+        sim.fail_sync(0, ".seg");
+        log.maintain();
+        assert_eq!(poisoned(&log).len(), 1);
+        // Neither the keeper's next turn nor the end in good order may vouch for what was lost.
+        log.maintain();
+        drop(log);
+        sim.power_fails();
+        let log = open(&sim);
+        assert_eq!(
+            poisoned(&log),
+            Vec::<String>::new(),
+            "seed {seed}: a lost tail is no damage"
+        );
+        let next = log.bounds(&partition(0)).await.unwrap().next;
+        assert_all(&log, 0, next).await;
+    }
+}
+
+#[tokio::test]
+async fn a_partition_that_cannot_be_read_keeps_none_of_the_others() {
+    let sim = Sim::new(9);
+    let segments = closed(&sim).await;
+    let log = open(&sim);
+    append(&log, 1, 0).await.unwrap();
+    drop(log);
+    // A sidecar is only a cache.
+    let last = segments.last().unwrap();
+    sim.fail_open(".idx");
+    assert_all(&open(&sim), 0, 60).await;
+    sim.fail_open(&last.to_string_lossy());
+    let log = open(&sim);
+    let reasons = poisoned(&log);
+    assert!(
+        reasons.len() == 1 && reasons[0].contains("cannot be read"),
+        "{reasons:?}"
+    );
+    assert!(matches!(append(&log, 0, 60).await, Err(LogError::Poisoned(_))));
+    // What is there cannot be told: no reader is sent elsewhere.
+    let of = partition(0);
+    assert!(matches!(log.bounds(&of).await, Err(LogError::Corrupt { .. })));
+    assert!(matches!(
+        log.read(&of.at(3), NOW).await,
+        Err(LogError::Corrupt { .. })
+    ));
+    assert!(matches!(
+        log.offset_at(&of, Timestamp::from_millis(0)).await,
+        Err(LogError::Corrupt { .. })
+    ));
+    append(&log, 1, 1).await.unwrap();
+    assert_all(&log, 1, 2).await;
+    log.maintain();
+    drop(log);
+    // It is as it was when it can be read again.
+    sim.fail_open("");
+    let log = open(&sim);
+    assert_all(&log, 0, 60).await;
+    assert_eq!(append(&log, 0, 60).await.unwrap(), 60);
+}
+
+#[tokio::test]
+async fn offsets_of_a_topic_whose_file_is_damaged_are_never_given_twice() {
+    let sim = Sim::new(11);
+    let clock = crate::clock::ManualClock::at(Timestamp::from_millis(1_700_000_000_000));
+    let mut options = options(&sim);
+    options.clock = clock.clock();
+    let log = Embedded::open(options).unwrap();
+    let mut spec = spec();
+    spec.retention.age = Some(Duration::from_secs(60));
+    log.topic(&spec).await.unwrap();
+    for number in 0..10 {
+        append(&log, 0, number).await.unwrap();
+    }
+    clock.advance(Duration::from_secs(3600));
+    log.maintain();
+    assert_eq!(
+        log.bounds(&partition(0)).await.unwrap(),
+        Bounds {
+            earliest: 10,
+            next: 10
+        }
+    );
+    drop(log);
+    sim.damage(&sim.find("topic").remove(0), Vec::clear);
+    let log = open(&sim);
+    assert!(matches!(log.topic(&spec).await, Err(LogError::Unavailable(_))));
+    assert_eq!(log.stats().damaged_topics.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_topic_that_is_declared_anew_on_a_slow_disk_holds_nobody_up() {
+    let sim = Sim::new(12);
+    let gate = super::gate::Gate::new(&sim);
+    let mut options = options(&sim);
+    options.disk = Arc::new(gate.clone());
+    options.committers = 2;
+    let log = Embedded::open(options).unwrap();
+    declare(&log).await;
+    append(&log, 0, 0).await.unwrap();
+    gate.hold("topic.tmp");
+    let mut other = spec();
+    other.retention.bytes = Some(1 << 30);
+    let declaring = tokio::spawn({
+        let (log, other) = (log.clone(), other.clone());
+        async move { log.topic(&other).await }
+    });
+    tokio::task::spawn_blocking({
+        let gate = gate.clone();
+        move || gate.wait_for(&[0])
+    })
+    .await
+    .unwrap();
+    let (done, told) = std::sync::mpsc::channel();
+    let meanwhile = tokio::spawn({
+        let log = log.clone();
+        async move {
+            assert_eq!(append(&log, 0, 1).await.unwrap(), 1);
+            assert_eq!(log.bounds(&partition(0)).await.unwrap().next, 2);
+            // As it was declared before, and a topic that is new.
+            log.topic(&spec()).await.unwrap();
+            let mut new = spec();
+            new.name = TopicName::new("new").unwrap();
+            log.topic(&new).await.unwrap();
+            log.maintain();
+            done.send(()).unwrap();
+        }
+    });
+    let in_time = told.recv_timeout(Duration::from_secs(20));
+    gate.open();
+    meanwhile.await.unwrap();
+    assert!(
+        in_time.is_ok(),
+        "everything waited for a sync of one topic's file"
+    );
+    declaring.await.unwrap().unwrap();
+    assert_eq!(log.topics()[1].retention, other.retention);
+}
+
+#[tokio::test]
+async fn the_keeper_finds_out_that_the_disk_takes_writes_again() {
+    let sim = Sim::new(13);
+    let log = fresh(&sim).await;
+    append(&log, 0, 0).await.unwrap();
+    sim.set_capacity(sim.used());
+    assert!(append(&log, 0, 1).await.is_err());
+    assert!(log.stats().refuses_writes.is_some());
+    sim.set_capacity(u64::MAX);
+    log.maintain();
+    assert_eq!(log.stats().refuses_writes, None);
 }

@@ -77,6 +77,8 @@ struct State {
     capacity: u64,
     /// Syncs to let pass, then the next one of a path that ends with the text fails.
     fail_sync: Option<(u64, String)>,
+    /// Files that exist and whose path ends with the text cannot be opened.
+    fail_open: String,
     /// Percent of writes that are short or interrupted.
     clumsy: u64,
     /// A checksum of all calls, to compare runs.
@@ -119,6 +121,7 @@ impl Sim {
             life: 0,
             capacity: u64::MAX,
             fail_sync: None,
+            fail_open: String::new(),
             clumsy: 0,
             trace: 0,
         })))
@@ -195,6 +198,11 @@ impl Sim {
     /// Lets `pass` syncs of files and directories whose path ends with `name` succeed and the next one fail.
     pub(crate) fn fail_sync(&self, pass: u64, name: &str) {
         self.0.lock().fail_sync = Some((pass, name.into()));
+    }
+
+    /// From now on files that exist and whose path ends with `name` cannot be opened; "" ends it.
+    pub(crate) fn fail_open(&self, name: &str) {
+        self.0.lock().fail_open = name.into();
     }
 
     /// Makes this percentage of writes short or interrupted.
@@ -367,6 +375,11 @@ impl Disk for Sim {
         let mut state = self.0.lock();
         if state.dead {
             return Err(io::Error::other("the process is dead"));
+        }
+        let fails = &state.fail_open;
+        if !fails.is_empty() && path.to_string_lossy().ends_with(fails.as_str()) && state.file(path).is_some()
+        {
+            return Err(io::Error::other("the disk does not give a sector"));
         }
         let file = match (state.file(path), how) {
             (Some(file), Open::Read | Open::Existing) => file,

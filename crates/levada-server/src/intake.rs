@@ -281,7 +281,13 @@ impl Intake {
         request: &RequestContext,
         snapshot: &Snapshot,
     ) {
-        let texts = error_event::build(stream, &self.options.emitter, failures, request);
+        let texts = error_event::build(
+            stream,
+            &self.options.emitter,
+            failures,
+            request,
+            self.options.event_bytes_max,
+        );
         if texts.is_empty() {
             return;
         }

@@ -12,8 +12,10 @@ use levada_wire::report::Context;
 use levada_wire::{ErrorCode, Failure};
 
 use super::check::Checked;
-use super::dedupe::Entered;
+use super::dedupe::{Answered, Held, Met};
 use super::{Intake, Texts};
+
+mod held;
 
 /// What goes where.
 #[derive(Default)]
@@ -59,10 +61,14 @@ impl Plan {
     }
 }
 
-/// A group on its way: the indices of its events with their texts, and their places in the windows.
-struct Sent {
-    events: Vec<(usize, Range<usize>)>,
-    entered: Vec<Entered>,
+/// A group on its way: the indices of its events with their texts.
+type Sent = Vec<(usize, Range<usize>)>;
+
+/// Events of a request that carry ids on which others are ahead of them.
+#[derive(Default)]
+struct Behind {
+    plan: Plan,
+    answers: Vec<Answered>,
 }
 
 impl Intake {
@@ -74,56 +80,69 @@ impl Intake {
         hasty: bool,
         failures: &mut Vec<Failure<'static>>,
     ) {
-        let mut ready = Vec::new();
+        let due = tokio::time::Instant::now() + self.options.deadline;
         // Ids met in this request, and the events that repeat them: they share the first one's fate.
         let mut met: HashMap<(String, String), usize> = HashMap::new();
         let mut repeats: Vec<(usize, usize, Range<usize>)> = Vec::new();
-        for group in plan.groups {
-            let mut sent = Sent {
-                events: Vec::with_capacity(group.events.len()),
-                entered: Vec::new(),
-            };
-            let mut records = Vec::with_capacity(group.events.len());
-            for (index, checked) in group.events {
-                if let Some((stream, id)) = &checked.dedupe {
-                    let place = (stream.name.clone(), id.clone());
-                    if let Some(first) = met.get(&place) {
-                        metrics::counter!("levada_intake_duplicates_total").increment(1);
-                        repeats.push((index, *first, checked.value.clone()));
-                        continue;
-                    }
-                    met.insert(place, index);
-                    match self.windows.enter(stream, id) {
-                        Ok(entered) => sent.entered.push(entered),
-                        // Stored already: the promise to the producer holds, nothing to do.
-                        Err(_) => {
+        let mut plan = Some(plan);
+        while let Some(planned) = plan.take() {
+            let mut behind = Behind::default();
+            let mut ready = Vec::new();
+            for group in planned.groups {
+                let mut sent = Vec::with_capacity(group.events.len());
+                let mut records = Vec::with_capacity(group.events.len());
+                let mut held: Option<Held> = None;
+                for (index, checked) in group.events {
+                    if let Some((stream, id)) = &checked.dedupe {
+                        let first = *met.entry((stream.name.clone(), id.clone())).or_insert(index);
+                        if first != index {
                             metrics::counter!("levada_intake_duplicates_total").increment(1);
+                            repeats.push((index, first, checked.value.clone()));
                             continue;
                         }
+                        let held = held.get_or_insert_with(|| Held::new(self.windows.clone()));
+                        match held.enter(stream, id) {
+                            Met::Free => {}
+                            // The promise to the producer holds, nothing to do.
+                            Met::Stored => {
+                                metrics::counter!("levada_intake_duplicates_total").increment(1);
+                                continue;
+                            }
+                            Met::OnItsWay(answered) => {
+                                behind.answers.push(answered);
+                                behind.plan.add(index, checked);
+                                continue;
+                            }
+                        }
+                    }
+                    sent.push((index, checked.value.clone()));
+                    records.push(record(&texts, checked));
+                }
+                if records.is_empty() {
+                    continue;
+                }
+                ready.push((group.to, records, sent, held.filter(|held| !held.is_empty())));
+            }
+            match <[_; 1]>::try_from(ready) {
+                // The common case, without the cost of the general one.
+                Ok([(to, records, sent, held)]) => {
+                    let outcome = self.append_group(to, records, hasty, held, due).await;
+                    note(sent, outcome, &texts, failures);
+                }
+                Err(ready) => {
+                    let mut sending: FuturesUnordered<_> = ready
+                        .into_iter()
+                        .map(|(to, records, sent, held)| async move {
+                            (sent, self.append_group(to, records, hasty, held, due).await)
+                        })
+                        .collect();
+                    while let Some((sent, outcome)) = sending.next().await {
+                        note(sent, outcome, &texts, failures);
                     }
                 }
-                sent.events.push((index, checked.value.clone()));
-                records.push(record(&texts, checked));
             }
-            if records.is_empty() {
-                continue;
-            }
-            ready.push((group.to, records, sent));
-        }
-        match <[_; 1]>::try_from(ready) {
-            // The common case, without the cost of the general one.
-            Ok([(to, records, sent)]) => {
-                let (sent, outcome) = self.append_group(to, records, hasty, sent).await;
-                self.settle(sent, outcome, &texts, failures);
-            }
-            Err(ready) => {
-                let mut sending: FuturesUnordered<_> = ready
-                    .into_iter()
-                    .map(|(to, records, sent)| self.append_group(to, records, hasty, sent))
-                    .collect();
-                while let Some((sent, outcome)) = sending.next().await {
-                    self.settle(sent, outcome, &texts, failures);
-                }
+            if !behind.answers.is_empty() {
+                plan = held::wait(behind, due, &texts, failures).await;
             }
         }
         for (index, first, range) in repeats {
@@ -140,48 +159,25 @@ impl Intake {
         }
     }
 
-    /// Notes what became of a group.
-    fn settle(
-        &self,
-        sent: Sent,
-        outcome: Result<(), (ErrorCode, String)>,
-        texts: &Texts,
-        failures: &mut Vec<Failure<'static>>,
-    ) {
-        let (code, reason) = match outcome {
-            Ok(()) => return self.windows.confirm(sent.entered),
-            Err(error) => error,
-        };
-        self.windows.leave(sent.entered, code);
-        for (index, range) in sent.events {
-            let event = String::from_utf8_lossy(&texts[range]).into_owned().into();
-            let context = Context::Message(reason.clone());
-            failures.push(Failure {
-                index,
-                code,
-                event,
-                context,
-            });
-        }
-    }
-
+    /// Appends the events of one partition, until `due`.
     async fn append_group(
         &self,
         to: TopicPartition,
         records: Vec<Record>,
         hasty: bool,
-        sent: Sent,
-    ) -> (Sent, Result<(), (ErrorCode, String)>) {
+        held: Option<Held>,
+        due: tokio::time::Instant,
+    ) -> Result<(), (ErrorCode, String)> {
         let appending = async {
-            // A hasty append may come to nothing: what stands in a window must be sure, or a later event
-            // of the same id would count as stored already.
-            if hasty && sent.entered.is_empty() {
-                return self.log.append_hasty(&to, records).await;
+            match held {
+                // A hasty append may come to nothing: what stands in a window must be sure, or a later
+                // event of the same id would count as stored already.
+                Some(held) => Box::pin(self.append_held(&to, records, held, due)).await,
+                None if hasty => self.log.append_hasty(&to, records).await,
+                None => self.log.append(&to, records).await.map(|_| ()),
             }
-            self.log.append(&to, records).await.map(|_| ())
         };
-        let appended = tokio::time::timeout(self.options.deadline, appending).await;
-        let outcome = match appended {
+        match tokio::time::timeout_at(due, appending).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => {
                 tracing::error!(%to, %error, "append failed");
@@ -195,8 +191,27 @@ impl Intake {
                 ErrorCode::OutcomeUnknown,
                 "storage did not answer within the deadline".into(),
             )),
-        };
-        (sent, outcome)
+        }
+    }
+}
+
+/// Notes what became of events.
+fn note(
+    sent: Sent,
+    outcome: Result<(), (ErrorCode, String)>,
+    texts: &Texts,
+    failures: &mut Vec<Failure<'static>>,
+) {
+    let Err((code, reason)) = outcome else { return };
+    for (index, range) in sent {
+        let event = String::from_utf8_lossy(&texts[range]).into_owned().into();
+        let context = Context::Message(reason.clone());
+        failures.push(Failure {
+            index,
+            code,
+            event,
+            context,
+        });
     }
 }
 

@@ -4,52 +4,84 @@
 //! A producer that did not hear the answer sends again; within the window the second event is
 //! acknowledged without being stored twice. The window lives in memory; after a restart it is filled from
 //! the log before it is used ([`recall`](super::recall)).
+//!
+//! An id belongs to the append that brought it until the log has answered, whatever has become of the
+//! request meanwhile ([`Held`]). An event that comes with it before then waits for that answer:
+//! what is on its way may still fail, and then nobody would have stored either.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use levada_catalog::Stream;
-use levada_wire::{ErrorCode, Outcome};
 use parking_lot::Mutex;
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore, watch};
 
 use super::recall::Recalled;
 
 /// Most ids that are remembered per stream; the oldest are forgotten first.
 pub(super) const IDS_MAX: usize = 1_000_000;
 
-/// An event with this id is stored already.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Repeated;
+/// Bytes of events with ids in a window that may be on their way to the log. It bounds what a log that
+/// does not answer can make pile up behind requests that have given up, and so the ids on their way.
+pub(super) const HELD_BYTES_MAX: u32 = 64 << 20;
 
-/// An id that has been put into a window.
+/// Ends when the append that holds an id has its answer.
+pub(super) type Answered = watch::Receiver<()>;
+
+/// What an id meets in its window.
 #[derive(Debug)]
-pub(super) struct Entered {
-    stream: String,
-    id: Arc<str>,
+pub(super) enum Met {
+    /// Nothing: it was put there and is held by the append.
+    Free,
+    /// An event with this id is stored.
+    Stored,
+    /// An event with this id is on its way.
+    OnItsWay(Answered),
 }
 
-/// An id in a window. Only what is stored makes a later event a repetition: what is on its way may
-/// still fail, and then nobody would have stored either.
 #[derive(Debug)]
-struct Place {
-    entered: Instant,
-    stored: bool,
+enum Place {
+    Stored(Instant),
+    Held(Answered),
 }
 
 #[derive(Debug, Default)]
 struct Window {
     ids: HashMap<Arc<str>, Place>,
+    /// What is stored, in the order of its storing.
     order: VecDeque<(Instant, Arc<str>)>,
 }
 
 /// All windows.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Windows {
-    streams: Mutex<HashMap<String, Window>>,
+    streams: Mutex<HashMap<Arc<str>, Window>>,
     /// Whether a stream's window was filled from the log; absent before its first use.
     filled: Mutex<HashMap<String, Arc<OnceCell<()>>>>,
+    /// Room for events that are on their way, in bytes.
+    pub(super) room: Arc<Semaphore>,
+}
+
+impl Default for Windows {
+    fn default() -> Self {
+        Self {
+            streams: Mutex::default(),
+            filled: Mutex::default(),
+            room: Arc::new(Semaphore::new(HELD_BYTES_MAX as usize)),
+        }
+    }
+}
+
+/// The ids that one append holds. They leave their windows when it is dropped, unless the events are
+/// stored: where the outcome is unknown too, so that the event is taken once more when it comes again.
+#[derive(Debug)]
+pub(super) struct Held {
+    windows: Arc<Windows>,
+    /// With the names of their streams.
+    ids: Vec<(Arc<str>, Arc<str>)>,
+    /// Dropped last, when the places say what became of them.
+    answered: watch::Sender<()>,
 }
 
 impl Windows {
@@ -65,93 +97,101 @@ impl Windows {
 
     /// Puts ids of stored events, in any order, into the window of a stream that was not used yet.
     pub(super) fn fill(&self, stream: &str, mut found: Vec<Recalled>) {
-        found.sort_by_key(|(entered, _)| *entered);
+        found.sort_by_key(|(stored, _)| *stored);
         let mut streams = self.streams.lock();
-        let window = streams.entry(stream.to_owned()).or_default();
-        for (entered, id) in found {
-            let stored = true;
-            window.ids.insert(id.clone(), Place { entered, stored });
-            window.order.push_back((entered, id));
+        let window = streams.entry(stream.into()).or_default();
+        for (stored, id) in found {
+            window.store(stored, id);
+        }
+    }
+}
+
+impl Window {
+    fn store(&mut self, at: Instant, id: Arc<str>) {
+        self.ids.insert(id.clone(), Place::Stored(at));
+        self.order.push_back((at, id));
+    }
+
+    /// Forgets what is older than `span` and what is too much.
+    fn forget(&mut self, span: Duration, now: Instant) {
+        while let Some((stored, oldest)) = self.order.front() {
+            if now.saturating_duration_since(*stored) < span && self.order.len() < IDS_MAX {
+                break;
+            }
+            // The id may have left and entered again since; only its own entry is removed.
+            if matches!(self.ids.get(oldest), Some(Place::Stored(at)) if at == stored) {
+                self.ids.remove(oldest);
+            }
+            self.order.pop_front();
+        }
+    }
+}
+
+impl Held {
+    /// Holds nothing yet.
+    pub(super) fn new(windows: Arc<Windows>) -> Self {
+        Self {
+            windows,
+            ids: Vec::new(),
+            answered: watch::Sender::new(()),
         }
     }
 
-    /// Puts an id into the window of its stream, unless an event with it is stored.
-    pub(super) fn enter(&self, stream: &Stream, id: &str) -> Result<Entered, Repeated> {
+    /// Puts an id into the window of its stream, unless it is there.
+    pub(super) fn enter(&mut self, stream: &Stream, id: &str) -> Met {
         let span = stream.levada.dedupe_window.unwrap_or_default();
         self.enter_at(&stream.name, span, id, Instant::now())
     }
 
-    fn enter_at(&self, stream: &str, span: Duration, id: &str, now: Instant) -> Result<Entered, Repeated> {
-        let mut streams = self.streams.lock();
-        let window = streams.entry(stream.to_owned()).or_default();
-        while let Some((entered, oldest)) = window.order.front() {
-            if now.duration_since(*entered) < span && window.order.len() < IDS_MAX {
-                break;
-            }
-            // The id may have left and entered again since; only its own entry is removed.
-            if window
-                .ids
-                .get(oldest)
-                .is_some_and(|place| place.entered == *entered)
-            {
-                window.ids.remove(oldest);
-            }
-            window.order.pop_front();
-        }
-        match window.ids.get_key_value(id) {
-            Some((_, place)) if place.stored => return Err(Repeated),
-            Some((id, _)) => {
-                return Ok(Entered {
-                    stream: stream.to_owned(),
-                    id: id.clone(),
-                });
-            }
+    fn enter_at(&mut self, stream: &str, span: Duration, id: &str, now: Instant) -> Met {
+        let mut streams = self.windows.streams.lock();
+        let stream: Arc<str> = match streams.get_key_value(stream) {
+            Some((known, _)) => known.clone(),
+            None => stream.into(),
+        };
+        let window = streams.entry(stream.clone()).or_default();
+        window.forget(span, now);
+        match window.ids.get(id) {
+            Some(Place::Stored(_)) => return Met::Stored,
+            Some(Place::Held(answered)) => return Met::OnItsWay(answered.clone()),
             None => {}
         }
         let id: Arc<str> = id.into();
-        window.ids.insert(
-            id.clone(),
-            Place {
-                entered: now,
-                stored: false,
-            },
-        );
-        window.order.push_back((now, id.clone()));
-        Ok(Entered {
-            stream: stream.to_owned(),
-            id,
-        })
+        let place = Place::Held(self.answered.subscribe());
+        window.ids.insert(id.clone(), place);
+        self.ids.push((stream, id));
+        Met::Free
+    }
+
+    /// Whether nothing is held.
+    pub(super) fn is_empty(&self) -> bool {
+        self.ids.is_empty()
     }
 
     /// The events are stored: from now on their ids are recognised.
-    pub(super) fn confirm(&self, entered: Vec<Entered>) {
-        if entered.is_empty() {
-            return;
-        }
-        let mut streams = self.streams.lock();
-        for Entered { stream, id } in entered {
-            if let Some(place) = streams
-                .get_mut(&stream)
-                .and_then(|window| window.ids.get_mut(&id))
-            {
-                place.stored = true;
+    pub(super) fn confirm(self) {
+        self.confirm_at(Instant::now());
+    }
+
+    fn confirm_at(mut self, now: Instant) {
+        let mut streams = self.windows.streams.lock();
+        for (stream, id) in self.ids.drain(..) {
+            if let Some(window) = streams.get_mut(&stream) {
+                window.store(now, id);
             }
         }
     }
+}
 
-    /// The events failed: ids leave. Where the outcome is unknown they stay as not stored, so that the
-    /// event is taken once more when it comes again.
-    pub(super) fn leave(&self, entered: Vec<Entered>, code: ErrorCode) {
-        if code.outcome() != Outcome::Nothing {
+impl Drop for Held {
+    fn drop(&mut self) {
+        if self.ids.is_empty() {
             return;
         }
-        let mut streams = self.streams.lock();
-        for Entered { stream, id } in entered {
+        let mut streams = self.windows.streams.lock();
+        for (stream, id) in self.ids.drain(..) {
             if let Some(window) = streams.get_mut(&stream) {
-                // Another request may have stored the same event in the meantime.
-                if window.ids.get(&id).is_some_and(|place| !place.stored) {
-                    window.ids.remove(&id);
-                }
+                window.ids.remove(&id);
             }
         }
     }
@@ -161,43 +201,60 @@ impl Windows {
 mod tests {
     use super::*;
 
+    const SPAN: Duration = Duration::from_secs(10);
+
+    fn enter(windows: &Arc<Windows>, stream: &str, id: &str, now: Instant) -> (Held, Met) {
+        let mut held = Held::new(windows.clone());
+        let met = held.enter_at(stream, SPAN, id, now);
+        (held, met)
+    }
+
     #[test]
     fn an_id_is_recognised_within_its_window_and_stream() {
-        let windows = Windows::default();
-        let (start, span) = (Instant::now(), Duration::from_secs(10));
-        let enter = |stream: &str, id: &str, after: u64| {
-            let entered = windows.enter_at(stream, span, id, start + Duration::from_secs(after))?;
-            windows.confirm(vec![entered]);
-            Ok(())
+        let windows = Arc::default();
+        let start = Instant::now();
+        let is_new = |stream: &str, id: &str, after: u64| {
+            let now = start + Duration::from_secs(after);
+            let (held, met) = enter(&windows, stream, id, now);
+            held.confirm_at(now);
+            matches!(met, Met::Free)
         };
-        assert_eq!(enter("a", "x", 0), Ok(()));
-        assert_eq!(enter("a", "x", 9), Err(Repeated));
-        assert_eq!(enter("b", "x", 9), Ok(()));
-        assert_eq!(enter("a", "x", 10), Ok(()));
-        assert_eq!(enter("a", "x", 19), Err(Repeated));
+        assert!(is_new("a", "x", 0));
+        assert!(!is_new("a", "x", 9));
+        assert!(is_new("b", "x", 9));
+        assert!(is_new("a", "x", 10));
+        assert!(!is_new("a", "x", 19));
     }
 
     #[test]
-    fn a_failed_event_may_come_again() {
-        let windows = Windows::default();
-        let (now, span) = (Instant::now(), Duration::from_secs(10));
-        let entered = windows.enter_at("a", span, "x", now).unwrap();
-        windows.leave(vec![entered], ErrorCode::StorageUnavailable);
-        let entered = windows.enter_at("a", span, "x", now).unwrap();
-        windows.leave(vec![entered], ErrorCode::OutcomeUnknown);
-        let entered = windows.enter_at("a", span, "x", now).unwrap();
-        windows.confirm(vec![entered]);
-        assert!(windows.enter_at("a", span, "x", now).is_err());
+    fn an_event_that_failed_may_come_again() {
+        let windows = Arc::default();
+        let now = Instant::now();
+        for _ in 0..2 {
+            let (held, met) = enter(&windows, "a", "x", now);
+            assert!(matches!(met, Met::Free));
+            drop(held);
+        }
+        let (held, _) = enter(&windows, "a", "x", now);
+        held.confirm_at(now);
+        assert!(matches!(enter(&windows, "a", "x", now).1, Met::Stored));
     }
 
     #[test]
-    fn an_event_on_its_way_does_not_stand_for_another() {
-        let windows = Windows::default();
-        let (now, span) = (Instant::now(), Duration::from_secs(10));
-        let first = windows.enter_at("a", span, "x", now).unwrap();
-        let second = windows.enter_at("a", span, "x", now).unwrap();
-        windows.confirm(vec![second]);
-        windows.leave(vec![first], ErrorCode::StorageUnavailable);
-        assert_eq!(windows.enter_at("a", span, "x", now).map(|_| ()), Err(Repeated));
+    fn an_id_on_its_way_is_held_however_long_it_takes() {
+        let windows = Arc::default();
+        let now = Instant::now();
+        let (first, _) = enter(&windows, "a", "x", now);
+        let later = now + SPAN * 3;
+        let (second, met) = enter(&windows, "a", "x", later);
+        let Met::OnItsWay(answered) = met else {
+            panic!("{met:?}");
+        };
+        assert!(answered.has_changed().is_ok());
+        // What holds nothing takes nothing away.
+        drop(second);
+        first.confirm_at(later);
+        assert!(answered.has_changed().is_err());
+        assert!(matches!(enter(&windows, "a", "x", later).1, Met::Stored));
     }
 }

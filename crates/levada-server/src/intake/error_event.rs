@@ -8,28 +8,94 @@ use super::RequestContext;
 
 const SCHEMA: &str = "/error/2.1.0";
 
-/// Texts of error events for the failures that deserve one: events that violate their schema.
+/// Bytes that intake may add to an error event as to any other.
+const ADDED_BYTES: usize = 1024;
+
+/// What is left of other texts of the event, and of the message, where the whole is too long.
+const TEXT_BYTES: usize = 1024;
+
+/// Texts of error events for the failures that deserve one: events that violate their schema. None is
+/// longer than `bytes_max`: escaped, an event may be longer than it was, and then only its beginning is in
+/// `raw_event` and the message says so.
 pub(super) fn build(
     stream: &str,
     emitter: &str,
     failures: &[Failure<'_>],
     request: &RequestContext,
+    bytes_max: usize,
 ) -> Vec<String> {
+    let room = bytes_max.saturating_sub(ADDED_BYTES);
     failures
         .iter()
         .filter(|failure| matches!(failure.code, ErrorCode::SchemaViolation | ErrorCode::TimeInvalid))
-        .map(|failure| one(stream, emitter, failure, request))
+        .map(|failure| fitting(stream, emitter, failure, request, room))
         .collect()
 }
 
-fn one(stream: &str, emitter: &str, failure: &Failure<'_>, request: &RequestContext) -> String {
+fn fitting(
+    stream: &str,
+    emitter: &str,
+    failure: &Failure<'_>,
+    request: &RequestContext,
+    room: usize,
+) -> String {
+    let (raw, message) = (&*failure.event, failure.context.text());
+    let render =
+        |raw: &str, message: &str, texts| one(stream, emitter, failure, request, (raw, message), texts);
+    let whole = render(raw, &message, usize::MAX);
+    if whole.len() <= room {
+        return whole;
+    }
+    let (message, of) = (beginning(&message, TEXT_BYTES), raw.len());
+    let told = |kept: usize| format!("{message} (raw_event is cut: the first {kept} of {of} bytes)");
+    let rest = render("", &told(of), TEXT_BYTES).len();
+    let raw = beginning_escaped(raw, room.saturating_sub(rest));
+    render(raw, &told(raw.len()), TEXT_BYTES)
+}
+
+/// The longest beginning of `text` that has at most `bytes` bytes.
+fn beginning(text: &str, bytes: usize) -> &str {
+    &text[..text.floor_char_boundary(bytes)]
+}
+
+/// The longest beginning of `text` that as a JSON string has at most `bytes` bytes between its quotes.
+fn beginning_escaped(text: &str, bytes: usize) -> &str {
+    let mut left = bytes;
+    for (at, char) in text.char_indices() {
+        let size = match char {
+            '"' | '\\' => 2,
+            // At most: some have short forms.
+            '\0'..='\x1f' | '\u{7f}' | '\u{85}' | '\u{2028}' | '\u{2029}' => 6,
+            other => other.len_utf8(),
+        };
+        match left.checked_sub(size) {
+            Some(rest) => left = rest,
+            None => return &text[..at],
+        }
+    }
+    text
+}
+
+/// The error event with `raw_event` and `message` as given, and of other texts at most so many bytes.
+fn one(
+    stream: &str,
+    emitter: &str,
+    failure: &Failure<'_>,
+    request: &RequestContext,
+    (raw, message): (&str, &str),
+    texts: usize,
+) -> String {
     let document = Document::parse(failure.event.as_bytes()).ok();
     let event = document.as_ref().map(Document::root);
-    let meta = |key: &str| text_at(event, &["meta", key]);
+    let text = |path: &[&str]| {
+        let whole = text_at(event, path);
+        beginning(&whole, texts).to_owned()
+    };
+    let meta = |key: &str| text(&["meta", key]);
     let mut now = Vec::new();
     request.received.write_iso(&mut now);
     let now = String::from_utf8_lossy(&now).into_owned();
-    let mut out = Vec::with_capacity(failure.event.len() * 2 + 512);
+    let mut out = Vec::with_capacity(raw.len() * 2 + 512);
     out.extend_from_slice(b"{\"$schema\":");
     write_string(&mut out, SCHEMA);
     out.extend_from_slice(b",\"meta\":{\"stream\":");
@@ -45,10 +111,10 @@ fn one(stream: &str, emitter: &str, failure: &Failure<'_>, request: &RequestCont
     out.push(b'}');
     field(&mut out, "dt", &now);
     field(&mut out, "emitter_id", emitter);
-    field(&mut out, "raw_event", &failure.event);
-    field(&mut out, "message", &failure.context.text());
+    field(&mut out, "raw_event", raw);
+    field(&mut out, "message", message);
     field(&mut out, "error_type", "ValidationError");
-    field(&mut out, "errored_schema_uri", &text_at(event, &["$schema"]));
+    field(&mut out, "errored_schema_uri", &text(&["$schema"]));
     field(&mut out, "errored_stream_name", &meta("stream"));
     out.push(b'}');
     String::from_utf8_lossy(&out).into_owned()
@@ -69,5 +135,23 @@ fn text_at(event: Option<Value<'_>>, path: &[&str]) -> String {
             .as_str()
             .map_or_else(|| value.raw().to_owned(), |text| text.into_owned()),
         None => "unknown".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::beginning_escaped;
+
+    #[test]
+    fn a_beginning_fits_as_it_is_written() {
+        let text = "a\"\\\u{1}\u{e9}\u{1f600}\n".repeat(50);
+        for bytes in 0..600 {
+            let kept = beginning_escaped(&text, bytes);
+            let mut out = Vec::new();
+            levada_event::json::write_string(&mut out, kept);
+            assert!(out.len() <= bytes + 2, "{bytes}: {}", out.len());
+            assert!(text.starts_with(kept));
+        }
+        assert_eq!(beginning_escaped(&text, 10_000), text);
     }
 }

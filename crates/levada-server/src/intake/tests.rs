@@ -15,6 +15,8 @@ use tokio::time::Instant;
 
 use super::{Intake, IntakeOptions, RequestContext};
 
+mod repeats;
+
 const STREAMS: &str = "streams:
   a: {schema_title: test, topics: [east.a, west.a]}
   once: {schema_title: test, levada: {dedupe_window: 1h}}
@@ -213,4 +215,36 @@ async fn a_batch_waits_once_for_a_log_that_does_not_answer() {
             );
         }
     }
+}
+
+#[tokio::test]
+async fn the_error_event_of_a_large_event_is_cut_and_not_lost() {
+    let log = Arc::new(Memory::new(MemoryOptions::default()));
+    let site = site(log.clone()).await;
+    let quotes = r#"\""#.repeat(400_000);
+    let (id, uri) = ("i".repeat(1000), "u".repeat(100_000));
+    let event = format!(
+        r#"{{"$schema":"/test/1.0.0","meta":{{"stream":"a","id":"{id}","uri":"{uri}"}},"n":"{quotes}"}}"#
+    );
+    assert!(event.len() < 1 << 20);
+    let report = site
+        .intake
+        .submit(event.as_bytes(), &request(None))
+        .await
+        .unwrap();
+    assert_eq!(report.failures.len(), 1);
+    let errors = texts(&log, "errors").await;
+    assert_eq!(errors.len(), 1, "the error event was lost");
+    assert!(errors[0].len() <= 1 << 20, "{}", errors[0].len());
+    let error: serde_json::Value = serde_json::from_str(&errors[0]).unwrap();
+    let raw = error["raw_event"].as_str().unwrap();
+    assert!(raw.starts_with(r#"{"$schema":"/test/1.0.0""#) && raw.contains(&id));
+    assert!(
+        errors[0].len() > (1 << 20) - 10_000,
+        "as much as fits: {}",
+        raw.len()
+    );
+    let message = error["message"].as_str().unwrap();
+    let told = format!("(raw_event is cut: the first {} of ", raw.len());
+    assert!(message.contains(&told), "{message}");
 }

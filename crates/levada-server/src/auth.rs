@@ -5,11 +5,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use levada_accounts::{Accounts, AdminError, NewUser, Notifier, Outbox, Settings, open_store};
+use levada_accounts::{Accounts, AdminError, NewUser, Notifier, Outbox, Secret, Settings, open_store};
 
 use crate::config::{AuthMode, Config};
 use crate::metrics::Sample;
 use crate::shutdown::Shutdown;
+
+/// The login that `levada dev` makes and prints. It opens a server on this machine that answers everyone
+/// anyway; no other server starts with it.
+pub const DEMO_USER: &str = "demo";
+/// Its password, which everybody knows.
+pub const DEMO_PASSWORD: &str = "levada-demo";
 
 /// Time between two rounds of maintenance.
 const MAINTENANCE: Duration = Duration::from_secs(60);
@@ -67,6 +73,19 @@ impl Auth {
             }
         }
         Ok(())
+    }
+
+    /// Whether the demo user may log in with its well-known password.
+    ///
+    /// # Errors
+    /// The store's trouble, in words.
+    pub(crate) async fn has_demo_login(&self) -> Result<bool, String> {
+        let password = Secret::new(DEMO_PASSWORD);
+        match self.accounts.admin().has_password(DEMO_USER, &password).await {
+            Ok(has) => Ok(has),
+            Err(AdminError::Unknown(_)) => Ok(false),
+            Err(error) => Err(error.to_string()),
+        }
     }
 
     /// Puts the accounts in order every minute until the shutdown; the last round is for

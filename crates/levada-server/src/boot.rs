@@ -19,6 +19,7 @@ use crate::auth::Auth;
 use crate::canary::{self, Canaries};
 use crate::config::{AuthMode, Config, Durability, KeyHash, LogKind, places};
 use crate::delivery::{Delivery, Options as DeliveryOptions};
+use crate::descriptors;
 use crate::feeds;
 use crate::http::{App, AppParts, Hinders, Unready, serve};
 use crate::intake::{Intake, IntakeOptions};
@@ -50,6 +51,12 @@ pub enum BootError {
     /// The accounts cannot be opened.
     #[error("accounts: {0}")]
     Accounts(String),
+    /// Anyone may log in with a password that is no secret.
+    #[error(
+        "accounts: the user {user} of `levada dev` is in this store with the password that everybody knows; give it another (`levada user passwd {user}`), disable it (`levada user disable {user}`), or start in a data folder of its own (--data)",
+        user = crate::auth::DEMO_USER
+    )]
+    DemoLogin,
     /// The HTTP client cannot be set up.
     #[error("outgoing HTTP: {0}")]
     Outbound(String),
@@ -98,6 +105,7 @@ pub struct Running {
     drain_timeout: Duration,
 }
 
+#[derive(Clone)]
 enum Engine {
     Memory(Arc<Memory>),
     Embedded(Arc<Embedded>),
@@ -167,6 +175,21 @@ impl Engine {
     }
 }
 
+/// What makes declared retention hold for topics that are there. Topics of a Kafka cluster are its operators'.
+struct Kept {
+    engine: Engine,
+    prefix: String,
+    default: Retention,
+}
+
+impl Kept {
+    async fn apply(&self, catalog: &Catalog) {
+        if let Engine::Embedded(log) = &self.engine {
+            crate::retention::apply(log, &catalog.snapshot(), &self.prefix, self.default).await;
+        }
+    }
+}
+
 /// Retention of streams that declare none.
 pub(crate) fn retention(config: &Config) -> Retention {
     let age = config.log.retention_age;
@@ -181,11 +204,12 @@ pub(crate) fn retention(config: &Config) -> Retention {
 ///
 /// # Errors
 /// [`BootError`] says which part does not come up and what to do.
-pub async fn start(config: Config, options: StartOptions) -> Result<Running, BootError> {
+pub async fn start(mut config: Config, options: StartOptions) -> Result<Running, BootError> {
     let asks = config.auth.mode == AuthMode::Required;
     if !config.listen.ip().is_loopback() && !options.insecure && !asks {
         return Err(BootError::Exposed(config.listen));
     }
+    config.http.connections_max = descriptors::connections(config.http.connections_max);
     let metrics = Metrics::install().map_err(BootError::Metrics)?;
     let listener = TcpListener::bind(config.listen)
         .await
@@ -201,14 +225,24 @@ pub async fn start(config: Config, options: StartOptions) -> Result<Running, Boo
     let schemas = Arc::new(sources::schemas(&config, options.demo, outbound));
     let engine = open_log(&config).await?;
     let log = engine.log();
+    let kept = Kept {
+        engine: engine.clone(),
+        prefix: config.intake.topic_prefix.clone(),
+        default: retention(&config),
+    };
+    kept.apply(&catalog).await;
     let auth = Auth::open(&config).await.map_err(BootError::Accounts)?;
     if let Some(auth) = &auth {
+        if !options.demo && auth.has_demo_login().await.map_err(BootError::Accounts)? {
+            return Err(BootError::DemoLogin);
+        }
         auth.add_users(options.users).await.map_err(BootError::Accounts)?;
     }
     // A little earlier than promised, so that a late timer or a slow network does not break the promise.
     let heartbeat = config.streams.heartbeat.mul_f64(14.0 / 15.0);
     let delivery_options = DeliveryOptions {
         heartbeat,
+        pass_damage: config.streams.pass_damage,
         ..DeliveryOptions::default()
     };
     let delivery = Arc::new(Delivery::new(log.clone(), delivery_options));
@@ -273,7 +307,7 @@ pub async fn start(config: Config, options: StartOptions) -> Result<Running, Boo
     if !config.canary.interval.is_zero() {
         canary::spawn(canaries, config.canary.interval, shutdown.clone());
     }
-    spawn_refresh(catalog, shutdown.clone());
+    spawn_refresh(catalog, kept, shutdown.clone());
     let serving = tokio::spawn(serve(app, listener));
     tracing::info!(%address, backend = log.facts().backend, "serving");
     let drain_timeout = config.http.drain_timeout;
@@ -360,7 +394,7 @@ async fn open_log(config: &Config) -> Result<Engine, BootError> {
     }
 }
 
-fn spawn_refresh(catalog: Arc<Catalog>, shutdown: Shutdown) {
+fn spawn_refresh(catalog: Arc<Catalog>, kept: Kept, shutdown: Shutdown) {
     let Some(ttl) = catalog.ttl() else { return };
     tokio::spawn(async move {
         loop {
@@ -379,6 +413,7 @@ fn spawn_refresh(catalog: Arc<Catalog>, shutdown: Shutdown) {
                     for problem in problems {
                         tracing::warn!(%problem, "stream configuration");
                     }
+                    kept.apply(&catalog).await;
                 }
                 RefreshOutcome::Kept { problems } => {
                     metrics::counter!("levada_catalog_reload_failed_total").increment(1);

@@ -167,6 +167,7 @@ pub struct Streams {
     pub connection_age_max: Duration,
     #[serde(deserialize_with = "units::duration")]
     pub heartbeat: Duration,
+    pub pass_damage: bool,
     pub redacted_pages: BTreeMap<String, Vec<String>>,
 }
 

@@ -16,6 +16,7 @@
 mod awaited;
 mod catch_up;
 mod channel;
+mod damage;
 mod failure;
 mod hub;
 mod id;
@@ -123,7 +124,8 @@ impl Delivery {
         }
         let (retry, rate) = (request.retry, request.rate);
         let age = request.max_age.map(jittered);
-        let plan = plan::plan(&self.hub.log, request).await?;
+        let passes = self.hub.options.pass_damage;
+        let plan = plan::plan(&self.hub.log, request, passes).await?;
         let shape = plan.shape;
         if !self.hub.has_room(&shape) {
             return Err(OpenError::TooManyChannels);

@@ -8,16 +8,16 @@ use std::time::SystemTime;
 use levada_accounts::{NewUser, Secret};
 use levada_client::Server;
 use levada_event::Timestamp;
-use levada_server::StartOptions;
 use levada_server::config::{AuthMode, Origin};
+use levada_server::{DEMO_PASSWORD, DEMO_USER, StartOptions};
 
 use crate::exit::{Exit, Failure};
 use crate::serve::{Settings, boot_failure};
 use crate::signal::Stop;
 
-/// The login that is printed. It opens a server on this machine that answers everyone anyway.
-const DEMO_USER: &str = "demo";
-const DEMO_PASSWORD: &str = "levada-demo";
+/// Where everything is kept if nothing else is said: not where `levada serve` does, because the demo login
+/// is kept there too.
+const DATA: &str = "levada-dev-data";
 
 /// Arguments of `levada dev`.
 #[derive(Debug, clap::Args)]
@@ -42,10 +42,16 @@ fn rate(text: &str) -> Result<f64, String> {
 /// Serves until a signal comes, then ends in order.
 pub(crate) async fn run(args: Args, stop: Stop) -> Result<Exit, Failure> {
     let mut loaded = args.settings.load()?;
-    let auth_is_set =
-        |(key, _, origin): &(String, String, Origin)| key == "auth.mode" && *origin != Origin::Default;
-    if !loaded.values.iter().any(auth_is_set) {
+    let is_set = |wanted: &str| {
+        let mut values = loaded.values.iter();
+        values.any(|(key, _, origin)| key == wanted && *origin != Origin::Default)
+    };
+    let (auth_is_set, data_is_set) = (is_set("auth.mode"), is_set("data"));
+    if !auth_is_set {
         loaded.config.auth.mode = AuthMode::Optional;
+    }
+    if !data_is_set {
+        loaded.config.data = DATA.into();
     }
     let config = loaded.config;
     let data = config.data.display().to_string();

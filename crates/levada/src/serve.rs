@@ -75,9 +75,11 @@ pub(crate) async fn run(args: Args, stop: Stop) -> Result<Exit, Failure> {
 /// The exit code of a server that does not start.
 pub(crate) fn boot_failure(error: BootError) -> Failure {
     let exit = match error {
-        BootError::Exposed(_) | BootError::Catalog(_) | BootError::Feeds(_) | BootError::Setting(_) => {
-            Exit::Config
-        }
+        BootError::Exposed(_)
+        | BootError::DemoLogin
+        | BootError::Catalog(_)
+        | BootError::Feeds(_)
+        | BootError::Setting(_) => Exit::Config,
         BootError::Listen(..) | BootError::Log(_) | BootError::Accounts(_) => Exit::Io,
         BootError::Outbound(_) | BootError::Metrics(_) => Exit::Unavailable,
     };

@@ -6,6 +6,7 @@ use super::{Admin, AdminError, ShownOnce};
 use crate::clock::later;
 use crate::limits::{LIST_MAX, RESET_CODE_LIFETIME, TEXT_CHARS_MAX};
 use crate::model::{Session, User};
+use crate::password::Verdict;
 use crate::records::{put, remove};
 use crate::routes::{long_enough, new_reset_code};
 use crate::secret::{Secret, random_password};
@@ -55,6 +56,16 @@ impl Admin {
         .await?;
         tracing::info!(user = name, "password set; sessions ended");
         Ok(made)
+    }
+
+    /// Whether the user may log in with this password.
+    ///
+    /// # Errors
+    /// [`AdminError::Unknown`].
+    pub async fn has_password(&self, name: &str, password: &Secret) -> Result<bool, AdminError> {
+        let user = self.find(name).await?;
+        let verdict = self.passwords.verify(password, user.password.as_ref()).await?;
+        Ok(!user.disabled && verdict != Verdict::Wrong)
     }
 
     /// A code for `/v1/forgot-password-confirm`, good for an hour, for the operator to pass on.

@@ -98,7 +98,7 @@ pub const KEYS: &[Key] = &[
     key(
         "http.connections_max",
         "20000",
-        "Most connections at one time; more are turned away with 503.",
+        "Most connections at one time; more are turned away with 503. The limit of open files may allow fewer; then a warning at the start says how many.",
     ),
     key(
         "catalog.stream_config",
@@ -168,7 +168,7 @@ pub const KEYS: &[Key] = &[
     key(
         "intake.error_stream",
         "\"\"",
-        "Stream that receives an error event for every invalid event; empty: none.",
+        "Stream that receives an error event for every invalid event, cut where it would be longer than intake.event_bytes_max; empty: none.",
     ),
     key(
         "intake.body_bytes_max",
@@ -315,6 +315,11 @@ pub const KEYS: &[Key] = &[
         "streams.heartbeat",
         "\"15s\"",
         "Idle time after which a heartbeat is sent.",
+    ),
+    key(
+        "streams.pass_damage",
+        "false",
+        "Lead readers past stored events that are damaged, with a gap of reason \"damaged\" in their place; false: they get an error and end there, so that nobody misses events unawares.",
     ),
     key(
         "streams.redacted_pages",

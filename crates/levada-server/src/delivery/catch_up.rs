@@ -21,6 +21,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::channel::{Channel, Joint};
+use super::damage;
 use super::failure::{Ended, Failure};
 use super::hub::{Hub, Seat};
 use super::limits::{
@@ -38,6 +39,10 @@ use super::wider::Wider;
 /// How long a read waits where the log has nothing although its end lies further on. A hole at the
 /// end of what is readable; rare, and not worth a busy loop.
 const HOLE_WAIT: Duration = Duration::from_secs(1);
+
+/// Whoever heard nothing for this long hears a beat when it takes its seat. It adds to the silence that the
+/// channel allows itself.
+const SEAT_SILENCE: Duration = Duration::from_secs(1);
 
 /// What a session in the past hands over.
 #[derive(Debug)]
@@ -171,6 +176,11 @@ impl CatchUp {
                 // A paced session never sits with the others; it only waits for more.
                 self.await_more(&seat, &joint).await?;
             } else if seat.channel().reaches_back_to(joint.number) {
+                // The channel counts silence from what it sent last, and knows nothing of this reader's.
+                if self.last_out.elapsed() >= SEAT_SILENCE {
+                    let blank = self.renderer.beat();
+                    self.emit(blank).await?;
+                }
                 let Joint { number, marks } = joint;
                 seat.channel().learn(|lane| self.renderer.mark(lane));
                 return self.send(Item::Seated { seat, number, marks }).await;
@@ -281,6 +291,9 @@ impl CatchUp {
                 Err(LogError::OutOfRange(bounds)) => {
                     self.step_over(lane, from, bounds.earliest, bounds.next)?
                 }
+                Err(LogError::Corrupt { .. }) if self.hub.options.pass_damage => {
+                    self.step_over_damage(lane, from, to[lane]).await?
+                }
                 Err(error) => return Err(Stop::Failed(Failure::log(&error))),
             }
             let done = self.renderer.mark(lane).next.saturating_sub(from);
@@ -342,6 +355,19 @@ impl CatchUp {
         } else {
             (GapReason::BeyondEnd, next)
         };
+        self.gap(lane, from, reason, resumed)
+    }
+
+    /// Records cannot be read: says so and goes on with those behind them.
+    async fn step_over_damage(&mut self, lane: usize, from: Offset, end: Offset) -> Result<(), Stop> {
+        let (hub, of) = (self.hub.clone(), self.shape.lanes[lane].of.clone());
+        let behind = self.meanwhile(damage::behind(&hub, &of, from, end)).await?;
+        let resumed = behind.map_err(|error| Failure::log(&error))?;
+        tracing::warn!(partition = %of, from, resumed, "a reader is led past damaged records");
+        Ok(self.gap(lane, from, GapReason::Damaged, resumed)?)
+    }
+
+    fn gap(&mut self, lane: usize, from: Offset, reason: GapReason, resumed: Offset) -> Result<(), Failure> {
         let of = &self.shape.lanes[lane].of;
         let gap = Gap {
             topic: of.topic.to_string(),

@@ -15,6 +15,8 @@ pub struct Options {
     pub ring_bytes: usize,
     /// Most channels at a time; see [`CHANNELS_MAX`].
     pub channels_max: usize,
+    /// Whether readers are led past damaged records, and told; else they are told and end there.
+    pub pass_damage: bool,
 }
 
 impl Default for Options {
@@ -24,6 +26,7 @@ impl Default for Options {
             flush_every: FLUSH_EVERY,
             ring_bytes: RING_BYTES,
             channels_max: CHANNELS_MAX,
+            pass_damage: false,
         }
     }
 }

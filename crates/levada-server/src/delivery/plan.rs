@@ -64,7 +64,8 @@ impl Wanted {
     }
 }
 
-pub(crate) async fn plan(log: &Arc<dyn Log>, request: Request) -> Result<Plan, OpenError> {
+/// Where the sessions of a request start; `passes` damage that a search by time meets, by starting early.
+pub(crate) async fn plan(log: &Arc<dyn Log>, request: Request, passes: bool) -> Result<Plan, OpenError> {
     let topics = look_up(log, &request.topics).await?;
     let (wanted, wholes) = assign(&topics, &request.from, &log.facts().id)?;
     if wanted.len() > LANES_MAX {
@@ -77,7 +78,7 @@ pub(crate) async fn plan(log: &Arc<dyn Log>, request: Request) -> Result<Plan, O
     let horizon = |lane: &Lane| Horizon::of(kept.get(&lane.of.topic).copied(), request.now);
     let lookups = wanted
         .iter()
-        .map(|(lane, wanted)| place(log, lane, *wanted, horizon(lane)).boxed());
+        .map(|(lane, wanted)| place(log, lane, *wanted, (horizon(lane), passes)).boxed());
     let places = a_few_at_once(lookups.collect()).await?;
     let mut plan = Plan {
         shape: Arc::new(Shape {
@@ -157,7 +158,7 @@ async fn place(
     log: &Arc<dyn Log>,
     lane: &Lane,
     wanted: Wanted,
-    horizon: Horizon,
+    (horizon, passes): (Horizon, bool),
 ) -> Result<(Place, Vec<Gap>), LogError> {
     let bounds = match lane.kind {
         LaneKind::Kept => log.bounds(&lane.of).await?,
@@ -169,6 +170,7 @@ async fn place(
         lane,
         bounds,
         horizon,
+        passes,
     };
     let start = match wanted {
         Wanted::Start(start) => start,
@@ -211,6 +213,8 @@ struct Finder<'a> {
     lane: &'a Lane,
     bounds: Bounds,
     horizon: Horizon,
+    /// Whether damage is passed.
+    passes: bool,
 }
 
 impl Finder<'_> {
@@ -246,7 +250,11 @@ impl Finder<'_> {
     /// A gap where records of that time may have been removed: retention has removed some, the time lies
     /// behind what it keeps for sure, and nothing older than the time is left.
     async fn since(&self, time: Timestamp) -> Result<(Place, Option<Gap>), LogError> {
-        let found = self.log.offset_at(&self.lane.of, time).await?;
+        let found = match self.log.offset_at(&self.lane.of, time).await {
+            // What is asked for may lie on either side of it.
+            Err(LogError::Corrupt { .. }) if self.passes => Some(self.bounds.earliest),
+            found => found?,
+        };
         let next = found.unwrap_or(self.bounds.next);
         let place = self.at(next, First::Found(found), None);
         if !self.horizon.hides(time) {

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use levada_log::embedded::{Embedded, EmbeddedOptions};
 use levada_log::memory::MemoryOptions;
-use levada_log::{Log, LogError};
+use levada_log::{Durability, Log, LogError};
 
 use super::super::{Format, Options, limits};
 use super::fixture::*;
@@ -321,4 +322,108 @@ async fn reading_gives_way_when_its_turn_is_over() {
         chunks += 1;
     }
     assert!(chunks > 300, "{chunks} chunks are more than one turn's budget");
+}
+
+#[tokio::test]
+async fn damage_is_passed_and_told_where_that_is_wished() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = || {
+        let mut options = EmbeddedOptions::new(folder.path().join("log"));
+        options.durability = Durability::Os;
+        options.committers = 2;
+        options.maintain_every = None;
+        Embedded::open(options).unwrap()
+    };
+    let log = open();
+    log.topic(&spec("a", 1)).await.unwrap();
+    for i in 0..20 {
+        let one = vec![event(&format!("e{i}e"), T0 + i)];
+        log.append(&tp("a", 0), one).await.unwrap();
+    }
+    log.close().await;
+    drop(log);
+    let segment = folder.path().join("log/topics/a/0/00000000000000000000.seg");
+    let mut bytes = std::fs::read(&segment).unwrap();
+    for id in ["e5e", "e6e", "e11e"] {
+        let at = bytes.windows(id.len()).position(|window| window == id.as_bytes());
+        bytes[at.unwrap()] ^= 1;
+    }
+    std::fs::write(&segment, bytes).unwrap();
+    for pass_damage in [false, true] {
+        let options = Options {
+            pass_damage,
+            ..Options::default()
+        };
+        let rig = Rig::on(open(), options);
+        for from in [earliest(), since(T0), since(T0 + 6)] {
+            let mut asked = request(&["a"]);
+            asked.from = from.clone();
+            let Ok(opened) = rig.try_open(asked).await else {
+                assert!(!pass_damage, "{from:?}");
+                continue;
+            };
+            let mut reader = Reader::new(opened);
+            let mut sound = Vec::new();
+            let last = loop {
+                let got = reader.event().await.unwrap();
+                if got.name == "error" || got.offset == 19 {
+                    break got;
+                }
+                sound.push(got.offset);
+            };
+            let gaps: Vec<_> = reader
+                .comments
+                .iter()
+                .filter(|text| text.contains("\"damaged\""))
+                .collect();
+            if pass_damage {
+                assert!(
+                    sound.ends_with(&[7, 8, 9, 10, 12, 13, 14, 15, 16, 17, 18]),
+                    "{sound:?}"
+                );
+                assert!(!sound.contains(&5) && !sound.contains(&6) && !sound.contains(&11));
+                let told = |asked: u64, resumed: u64| {
+                    let part = format!("\"asked\":{asked},\"resumed\":{resumed}");
+                    gaps.iter().any(|gap| gap.contains(&part))
+                };
+                assert!(told(11, 12), "{gaps:?}");
+                assert!(told(5, 7) || !sound.contains(&4), "{gaps:?}");
+            } else {
+                assert!(last.data.contains("storage_damaged"), "{last:?}");
+                assert!(gaps.is_empty() && sound.iter().all(|offset| *offset < 11));
+            }
+        }
+        rig.settled().await;
+        rig.log.close().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_was_silent_in_the_past_is_not_silent_longer_in_its_seat() {
+    let heartbeat = Duration::from_millis(1600);
+    let options = Options {
+        heartbeat,
+        ..Options::default()
+    };
+    for format in [Format::Sse, Format::Ndjson] {
+        let rig = Rig::with(options.clone(), MemoryOptions::default());
+        rig.log.create(&spec("a", 1));
+        rig.append("a", 0, &[event("x", T0)]).await;
+        let mut asked = request(&["a"]);
+        asked.from = earliest();
+        asked.format = format;
+        asked.selection = selection(&["meta.domain:nowhere"]);
+        // The pauses between the tries are 1.55 s in all: nearly a whole heartbeat.
+        for _ in 0..5 {
+            rig.log.fail_next_read(LogError::Unavailable("moment".into()));
+        }
+        let mut reader = rig.open(asked).await;
+        let mut last = tokio::time::Instant::now();
+        for _ in 0..4 {
+            reader.chunk().await.unwrap().unwrap();
+            let silence = last.elapsed();
+            assert!(silence < heartbeat + Duration::from_secs(1), "{silence:?}");
+            last = tokio::time::Instant::now();
+        }
+    }
 }

@@ -242,7 +242,7 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    fn new(opened: Opened) -> Self {
+    pub(super) fn new(opened: Opened) -> Self {
         Self {
             header: opened.gap_header(),
             body: opened.body,

@@ -1,0 +1,85 @@
+//! Retention of topics that are there already: what is configured takes force at the start and after a reload,
+//! whether or not an event comes.
+
+use std::collections::HashMap;
+
+use levada_catalog::Snapshot;
+use levada_log::embedded::Embedded;
+use levada_log::{Log, Retention, TopicSpec};
+
+use crate::intake::{retention_of, topic_of};
+
+/// Gives the topics of `log` the retention that their streams declare, completed by `default`. Topics that
+/// belong to no stream stay as they are; a topic of several streams is kept as long as the most generous of
+/// them says. What fails is logged, and tried again with the next event or reload.
+pub(crate) async fn apply(log: &Embedded, snapshot: &Snapshot, prefix: &str, default: Retention) {
+    let declared = Declared::of(snapshot, prefix, default);
+    let mut changed = 0;
+    for topic in log.topics() {
+        let Some(retention) = declared.retention(snapshot, topic.name.as_str()) else {
+            continue;
+        };
+        if retention == topic.retention {
+            continue;
+        }
+        let spec = TopicSpec { retention, ..topic };
+        match log.topic(&spec).await {
+            Ok(_) => changed += 1,
+            Err(error) => {
+                tracing::error!(topic = %spec.name, %error, "the topic's retention could not be changed");
+            }
+        }
+    }
+    if changed > 0 {
+        tracing::info!(topics = changed, "topics were given another retention");
+    }
+}
+
+struct Declared<'a> {
+    by_topic: HashMap<String, Retention>,
+    prefix: &'a str,
+    default: Retention,
+}
+
+impl<'a> Declared<'a> {
+    fn of(snapshot: &Snapshot, prefix: &'a str, default: Retention) -> Self {
+        let mut by_topic: HashMap<String, Retention> = HashMap::new();
+        let streams = snapshot.streams().iter().filter(|stream| !stream.is_pattern());
+        for stream in streams {
+            let retention = retention_of(stream, default);
+            let own = topic_of(&stream.name, prefix, &stream.topics);
+            for topic in stream.topics.iter().chain([&own]) {
+                let known = by_topic.entry(topic.clone()).or_insert(retention);
+                *known = most_generous(*known, retention);
+            }
+        }
+        Self {
+            by_topic,
+            prefix,
+            default,
+        }
+    }
+
+    fn retention(&self, snapshot: &Snapshot, topic: &str) -> Option<Retention> {
+        if let Some(known) = self.by_topic.get(topic) {
+            return Some(*known);
+        }
+        // Streams of a pattern are known by their names: the topic without a prefix.
+        let bare = topic.strip_prefix(self.prefix);
+        let behind_dot = topic.split_once('.').map(|(_, name)| name);
+        let names = [bare, Some(topic), behind_dot];
+        names.into_iter().flatten().find_map(|name| {
+            let stream = snapshot.stream(name).filter(|stream| !stream.is_pattern())?;
+            let is_its = topic_of(name, self.prefix, &stream.topics) == topic
+                || stream.topics.iter().any(|declared| declared == topic);
+            is_its.then(|| retention_of(&stream, self.default))
+        })
+    }
+}
+
+fn most_generous(a: Retention, b: Retention) -> Retention {
+    Retention {
+        age: a.age.zip(b.age).map(|(a, b)| a.max(b)),
+        bytes: a.bytes.zip(b.bytes).map(|(a, b)| a.max(b)),
+    }
+}

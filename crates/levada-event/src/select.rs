@@ -4,6 +4,7 @@
 //! the answer is known before the end (all wanted keys seen, filter decided) it stops there. Records of other
 //! origin are checked completely first.
 
+mod leap;
 mod pass;
 mod plan;
 
@@ -187,19 +188,21 @@ impl Selection {
         let mut text = Text::of(record, &mut scratch)?;
         // A position is only good for the text and the object for which intake found it.
         let as_stored = record.flags.contains(Flags::CHECKED) && text.bytes().len() == record.value.len();
-        let mut splice = record
-            .splice
-            .get()
-            .filter(|_| as_stored && spec.dialect != Dialect::Bare && origin.stored() == spec.dialect);
+        let mut noted = record.splice.get().filter(|_| as_stored);
         let redacted;
         if let Some(redaction) = &spec.redaction
             && let Some(changed) = redaction.redact(text)?
         {
             redacted = changed;
             text = Text::trusted(&redacted)?;
-            splice = None;
+            noted = None;
         }
-        let source = Some((origin, record.offset));
+        let splice = noted.filter(|_| spec.dialect != Dialect::Bare && origin.stored() == spec.dialect);
+        let source = Some(pass::Source {
+            origin,
+            offset: record.offset,
+            stamped_end: noted,
+        });
         let copies = spec.projection.is_none() && (splice.is_some() || spec.dialect == Dialect::Bare);
         if !copies {
             return Ok(pass::run(full, text, source, out)?);

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::leap;
 use super::plan::{Added, Emit, Must, Node, Plan, Verdict};
 use crate::filter::{FILTER_TESTS_MAX, Found, Lists, Op};
 use crate::json::Kind;
@@ -39,8 +40,15 @@ impl Bits {
     }
 }
 
-/// Where an added field's value comes from.
-pub(super) type Source<'a> = (&'a Origin, u64);
+/// Where a text comes from.
+#[derive(Clone, Copy)]
+pub(super) struct Source<'a> {
+    pub(super) origin: &'a Origin,
+    pub(super) offset: u64,
+    /// The closing brace of the object for which records of this origin note it, where that is known of
+    /// this text.
+    pub(super) stamped_end: Option<usize>,
+}
 
 /// Runs `plan` over `text`, appending to `out` what is selected (nothing if the plan writes nothing).
 /// True if the filter holds. Otherwise, and on broken text, what was appended has to be taken back.
@@ -59,6 +67,7 @@ pub(super) fn run(
         fails: Bits::NONE,
         lists: 0,
         depth: 0,
+        stamped_end: source.and_then(|source| source.stamped_end),
     };
     let emitting = matches!(plan.root.emit, Emit::Part | Emit::Edit);
     let end = pass
@@ -83,13 +92,15 @@ struct Pass<'a, 't> {
     /// How many arrays the pass is inside of.
     lists: usize,
     depth: usize,
+    /// As [`Source::stamped_end`], until it was tried.
+    stamped_end: Option<usize>,
 }
 
 impl<'t> Pass<'_, 't> {
     /// Answers tests of the fields that delivery adds.
     fn added(&mut self) -> Result<(), Stop> {
         for &(test, field) in &self.plan.added {
-            let Some((origin, offset)) = self.source else {
+            let Some(Source { origin, offset, .. }) = self.source else {
                 self.record(test, false)?;
                 continue;
             };
@@ -154,6 +165,9 @@ impl<'t> Pass<'_, 't> {
                     self.remainder(rest, root, &mut wrote)?;
                     break;
                 }
+                if left == 1 && root && !rest {
+                    self.leap(node, &seen);
+                }
             }
         }
         if left > 0 {
@@ -168,6 +182,26 @@ impl<'t> Pass<'_, 't> {
         }
         self.depth -= 1;
         Ok(())
+    }
+
+    /// Only one member of the root is still to come: if it is the object whose end is known, the cursor goes
+    /// to its key.
+    fn leap(&mut self, node: &Node, seen: &[u64]) {
+        let Some(Source { origin, .. }) = self.source else {
+            return;
+        };
+        let Some(end) = self.stamped_end.take() else {
+            return;
+        };
+        let wanted = origin.stored().object().filter(|key| {
+            let index = node.find_key(key);
+            index.is_some_and(|index| seen[index / 64] & 1 << (index % 64) == 0)
+        });
+        if let Some(key) = wanted
+            && let Some(at) = leap::key_of_object(self.cursor.bytes, self.cursor.at, key, end)
+        {
+            self.cursor.at = at;
+        }
     }
 
     /// Members from here on are of no interest: copies them (`rest`) or steps over them. The cursor
@@ -464,7 +498,7 @@ impl<'t> Pass<'_, 't> {
     }
 
     fn stamp(&mut self) {
-        if let Some((origin, offset)) = self.source {
+        if let Some(Source { origin, offset, .. }) = self.source {
             origin.push_fields(self.plan.dialect, offset, self.out);
         }
     }

@@ -90,6 +90,11 @@ impl Node {
         self.find_unescaped(key.inner)
     }
 
+    /// The child with this key.
+    pub(crate) fn find_key(&self, key: &str) -> Option<usize> {
+        self.find_unescaped(key.as_bytes())
+    }
+
     #[inline(always)]
     fn find_unescaped(&self, key: &[u8]) -> Option<usize> {
         let length = key.len().min(LENGTHS);

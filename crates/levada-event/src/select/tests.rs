@@ -115,6 +115,38 @@ fn fields_of_the_contract() {
 }
 
 #[test]
+fn what_stands_in_front_of_the_noted_object_is_left_out() {
+    let body = r#""article_body":{"html":"\"event\":{ 1 } and \\\"event\":{"},"q\"event":{"type":"no"},"version":{"event":{"type":"no"}},"#;
+    let body = format!("{body}\"text\":{:?},", "lorem ipsum } { ".repeat(20));
+    for event in [
+        r#""event":{"type":"yes"}"#,
+        r#""event":{"type":"yes","event":{"type":"no"}}"#,
+        r#""event" : {"type":"yes"}"#,
+        r#""\u0065vent":{"type":"yes"}"#,
+        r#""event":{"type":"yes"},"image":{"event":{"type":"no"}}"#,
+        r#""event":{"note":"}{","type":"yes"}"#,
+    ] {
+        for text in [
+            format!(r#"{{"name":"N",{body}{event}}}"#),
+            format!(r#"{{{body}"name":"N",{event}}}"#),
+            format!(r#"{{{event},{body}"name":"N"}}"#),
+        ] {
+            let text = sent("name,event.type", Dialect::Event, &text);
+            let value: Value = serde_json::from_str(&text).unwrap();
+            let event = json!({"type": "yes", "partition": 3, "offset": 42});
+            assert_eq!(value, json!({"name": "N", "event": event}), "{text}");
+        }
+    }
+    let no_event = format!(r#"{{"name":"N",{body}"end":{{}}}}"#);
+    let text = sent("name,event.type", Dialect::Event, &no_event);
+    let value: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(
+        value,
+        json!({"name": "N", "event": {"partition": 3, "offset": 42}})
+    );
+}
+
+#[test]
 fn added_fields_replace_and_create() {
     let fields = r#""topic":"eqiad.t","partition":3,"offset":42"#;
     for (event, expected) in [

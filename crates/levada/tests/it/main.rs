@@ -22,6 +22,7 @@ mod curl;
 mod deadline;
 #[cfg(test)]
 mod dedupe;
+mod descriptors;
 #[cfg(test)]
 mod dev;
 #[cfg(test)]

@@ -147,3 +147,41 @@ fn a_schema_that_was_not_there_is_looked_for_again_when_the_refusal_has_run_out(
         client::post(server.address, &event.to_string()).status == 201
     });
 }
+
+/// Retention as the data folder has it, of the topic `a`.
+fn kept(site: &Site) -> String {
+    let topic = std::fs::read_to_string(site.path().join("data/topics/a/topic")).unwrap();
+    let line = topic
+        .lines()
+        .find(|line| line.starts_with("retention-age-ms "))
+        .unwrap();
+    line.to_owned()
+}
+
+#[test]
+fn retention_takes_force_without_an_event() {
+    let web = Web::start(200, r#"{"streams":{"a":{"schema_title":"test"}}}"#);
+    let site = Site::new(&format!(
+        "[catalog]\nstream_config = [\"{}/w/api.php?format=json&action=streamconfigs\"]\nschema_base_uris = [\"@/schemas/\"]\nttl = \"50ms\"\n",
+        web.url
+    ));
+    site.file("schemas/test/1.0.0", SCHEMA);
+    let server = site.start();
+    assert_eq!(post(&server, "a", 0), 201);
+    assert_eq!(kept(&site), "retention-age-ms 604800000");
+    web.says(
+        200,
+        r#"{"streams":{"a":{"schema_title":"test","levada":{"retention":{"age":"30d"}}}}}"#,
+    );
+    eventually("a reload changes it", || {
+        kept(&site) == "retention-age-ms 2592000000"
+    });
+    server.stop();
+    web.says(
+        200,
+        r#"{"streams":{"/^a$/":{"schema_title":"test","levada":{"retention":{"age":"1h"}}}}}"#,
+    );
+    let server = site.start();
+    assert_eq!(kept(&site), "retention-age-ms 3600000", "the start changes it");
+    server.stop();
+}

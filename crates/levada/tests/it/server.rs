@@ -89,9 +89,14 @@ impl Site {
     /// Starts a server that writes no file beyond so many bytes, by means of the program `prlimit`:
     /// what a full disk is to it.
     pub fn start_limited(&self, prlimit: &Path, bytes: u64) -> Server {
+        self.start_under(prlimit, &format!("--fsize={bytes}:unlimited"))
+    }
+
+    /// Starts a server under a limit, an argument of the program `prlimit`.
+    pub fn start_under(&self, prlimit: &Path, limit: &str) -> Server {
         let mut command = Command::new(prlimit);
         command
-            .arg(format!("--fsize={bytes}:unlimited"))
+            .arg(limit)
             .arg(env!("CARGO_BIN_EXE_levada"))
             .args(["serve", "--config"])
             .arg(self.path().join("levada.toml"));

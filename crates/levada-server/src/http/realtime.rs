@@ -71,7 +71,8 @@ async fn subscribe(app: &App, call: &mut Call, name: &str) -> Result<Response<Bo
         .map_err(refused)?;
     let selection = selection(app, &stream, &params).await.map_err(refused)?;
     let mut topics = topics(app, &stream);
-    let (partitions, mut from) = start(call, &stream, &topics, &params, strict).map_err(refused)?;
+    let count = count(app, &topics).await.map_err(refused)?;
+    let (partitions, mut from) = start(call, (&stream, count), &topics, &params, strict).map_err(refused)?;
     if strict {
         original::forget_gone(&**app.delivery.log(), &topics, &mut from).await;
     }
@@ -262,6 +263,17 @@ fn unreadable(stream: &Stream, error: &str) -> Refusal {
     )
 }
 
+/// How many partitions the stream has: as many as the widest of its topics, whatever is declared, since
+/// events stand in all of them. What is declared counts for topics that are still to come.
+async fn count(app: &App, topics: &[TopicRequest]) -> Result<u32, Refusal> {
+    let mut most = 0;
+    for topic in topics {
+        let existing = positions::partitions(app.delivery.log(), &topic.spec).await?;
+        most = most.max(existing.unwrap_or(topic.spec.partitions));
+    }
+    Ok(most)
+}
+
 /// A position in one partition.
 #[derive(Debug, Clone, Copy)]
 enum Position {
@@ -272,7 +284,7 @@ enum Position {
 /// The partitions asked for and where they start (§1.3, §1.4).
 fn start(
     call: &Call,
-    stream: &Stream,
+    (stream, count): (&Stream, u32),
     topics: &[TopicRequest],
     params: &Params,
     strict: bool,
@@ -280,7 +292,6 @@ fn start(
     params
         .check_times(call.received)
         .map_err(Refusal::unprocessable)?;
-    let count = stream.levada.partitions;
     let partitions = parts::partitions(&params.parts, count).map_err(Refusal::unprocessable)?;
     if params.since.is_some() && !params.parts.is_empty() {
         return Err(Refusal::unprocessable(

@@ -66,6 +66,7 @@ mod realtime_lines;
 #[cfg(test)]
 mod realtime_produce;
 #[cfg(test)]
+mod realtime_redeclared;
 mod realtime_resume;
 #[cfg(test)]
 mod realtime_runtime;

@@ -1,13 +1,14 @@
 //! `GET /v2/articles/positions`, `/v2/streams/{stream}/positions`: where every partition begins and
 //! ends, so that a client keeps a resume point for partitions in which nothing matched.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use http::{Response, StatusCode};
 use levada_catalog::SpliceKind;
 use levada_event::{Offset, Timestamp, TopicPartition};
-use levada_log::{Log, LogError, ReadLimit};
+use levada_log::{Log, LogError, ReadLimit, TopicSpec};
 use serde_json::json;
 
 use super::{Refusal, find, path_of};
@@ -39,12 +40,8 @@ async fn look(app: &App, call: &Call, name: &str) -> Result<Response<Body>, Box<
     let log = app.delivery.log();
     let mut wanted = Vec::new();
     for topic in topics(app, &stream) {
-        let count = match log.existing(&topic.spec).await {
-            Ok(info) => info.partitions,
-            // Its events are still to come.
-            Err(LogError::UnknownTopic(_)) => 0,
-            Err(error) => return Err(refused(unavailable(&error))),
-        };
+        // The events of a topic that does not exist are still to come.
+        let count = partitions(log, &topic.spec).await.map_err(refused)?.unwrap_or(0);
         wanted.extend((0..count).map(|p| TopicPartition::new(topic.spec.name.clone(), p)));
     }
     let rows: Vec<_> = stream::iter(wanted)
@@ -104,6 +101,15 @@ async fn time_at(log: &dyn Log, of: &TopicPartition, offset: Offset) -> Result<O
         // Retention was faster.
         Err(LogError::OutOfRange(_)) => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+/// How many partitions a topic has; `None` for one that does not exist.
+pub(super) async fn partitions(log: &Arc<dyn Log>, spec: &TopicSpec) -> Result<Option<u32>, Refusal> {
+    match log.existing(spec).await {
+        Ok(info) => Ok(Some(info.partitions)),
+        Err(LogError::UnknownTopic(_)) => Ok(None),
+        Err(error) => Err(unavailable(&error)),
     }
 }
 

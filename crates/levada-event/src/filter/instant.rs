@@ -1,5 +1,7 @@
 //! Times in events compared as times: zones and trailing zeros of fractions do not matter.
 
+use std::borrow::Cow;
+
 use crate::Timestamp;
 
 /// A point in time as precise as an event writes it (to 10⁻¹⁸ s).
@@ -43,6 +45,19 @@ impl Instant {
             return None;
         }
         Self::parse(text)
+    }
+
+    /// The text of a moment as [`parse_complete`](Self::parse_complete) reads it: what is left out at the end
+    /// is midnight, and UTC. `None` where that makes no moment of it.
+    pub(crate) fn completed(text: &str) -> Option<Cow<'_, str>> {
+        let moment = Self::parse(text)?;
+        if Self::parse_complete(text).is_some() {
+            return Some(text.into());
+        }
+        let ends = ["Z", ":00Z", "T00:00:00Z"].map(|end| format!("{text}{end}"));
+        let mut complete = ends.into_iter();
+        let complete = complete.find(|text| Self::parse_complete(text).as_ref() == Some(&moment))?;
+        Some(complete.into())
     }
 }
 

@@ -196,13 +196,16 @@ impl Reader<'_, '_> {
             Kind::Array => return Err(self.wrong_type("slice")),
             Kind::Object => return Err(self.wrong_type("map")),
             Kind::String => {
-                let text = value.as_str().unwrap_or_default();
-                if self.field.kind == FieldKind::Date && Instant::parse(&text).is_none() {
-                    return Err(syntax(
-                        self.object,
-                        "a date field is compared with something else",
-                        "write a date as RFC 3339 does, as in 2025-01-31T12:00:00Z",
-                    ));
+                let mut text = value.as_str().unwrap_or_default();
+                if self.field.kind == FieldKind::Date {
+                    let Some(complete) = Instant::completed(&text) else {
+                        return Err(syntax(
+                            self.object,
+                            "a date field is compared with something else",
+                            "write a date as RFC 3339 does, as in 2025-01-31T12:00:00Z",
+                        ));
+                    };
+                    text = complete.into_owned().into();
                 }
                 (Literal::String(text.into()), FieldKind::String, "string")
             }
@@ -340,6 +343,13 @@ mod tests {
             r#"{"field":"date","value":"2025-01-01T01:00:00+01:00"}"#,
             event
         ));
+        for asked in [
+            r#""value":"2025-01-01""#,
+            r#""value":"2025-01-01T00:00:00""#,
+            r#""in":["2024-01-01","2025-01-01T00:00"]"#,
+        ] {
+            assert!(holds(&format!(r#"{{"field":"date",{asked}}}"#), event), "{asked}");
+        }
         // Absent scalars stand for their zero values, but not below an absent object (case 66).
         assert!(holds(r#"{"field":"abstract","value":""}"#, event));
         assert!(holds(r#"{"field":"version.is_minor_edit","value":false}"#, event));

@@ -12,7 +12,8 @@ use http::{Method, Request, Response, StatusCode};
 use hyper_util::server::graceful::GracefulShutdown;
 use levada_catalog::{Catalog, Compat as CatalogCompat, SchemaRepository};
 use levada_event::Timestamp;
-use tokio::net::TcpListener;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
 use levada_accounts::Principal;
@@ -194,6 +195,27 @@ pub struct AppParts {
     pub(crate) auth: Option<Auth>,
 }
 
+/// Where nothing is under way, a peer that does not answer three probes is gone within half a minute.
+const PROBE_AFTER: Duration = Duration::from_secs(15);
+const PROBE_EVERY: Duration = Duration::from_secs(5);
+const PROBES: u32 = 3;
+
+/// Longest time for which sent bytes may stay unacknowledged, or a peer may take nothing. The system's own
+/// bound is about a quarter of an hour, for which a client that lost its network would find its places
+/// taken by its former self.
+const PEER_PATIENCE: Duration = Duration::from_secs(5 * 60);
+
+/// What holds for every connection: answers at once, and no place for peers that are gone.
+fn prepare(socket: &TcpStream) -> std::io::Result<()> {
+    socket.set_nodelay(true)?;
+    let socket = SockRef::from(socket);
+    let keepalive = TcpKeepalive::new().with_time(PROBE_AFTER);
+    socket.set_tcp_keepalive(&keepalive.with_interval(PROBE_EVERY).with_retries(PROBES))?;
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(PEER_PATIENCE))?;
+    Ok(())
+}
+
 /// Serves connections until shutdown begins, then drains them for at most the configured time.
 pub async fn serve(app: Arc<App>, listener: TcpListener) {
     let connections = Arc::new(Semaphore::new(app.config.http.connections_max));
@@ -217,7 +239,7 @@ pub async fn serve(app: Arc<App>, listener: TcpListener) {
             tokio::spawn(respond::refuse(socket));
             continue;
         };
-        if let Err(error) = socket.set_nodelay(true) {
+        if let Err(error) = prepare(&socket) {
             tracing::debug!(%error, "a connection was gone before it began");
             continue;
         }

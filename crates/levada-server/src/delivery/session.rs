@@ -163,6 +163,10 @@ impl SessionBody {
         {
             self.marks = marks;
         }
+        if self.is_revoked {
+            let why = "the login, key or right that this stream was opened with is gone; log in again";
+            return self.fail(Failure::new(ErrorCode::Unauthorized, why));
+        }
         self.phase = Phase::Ending(None);
         let mut renderer = self.renderer();
         // So that the client comes back to exactly this place even if it has seen no event yet.

@@ -338,7 +338,7 @@ fn a_revoked_session_dies_at_once_and_ends_open_streams() {
         );
     }
     assert_eq!(post(at, "/v1/token-refresh", &refresh).status, 401);
-    // The streams end cleanly: the last chunk is there.
+    // The streams end and say so: an event of the kind error, and lines break off before the last chunk.
     for (target, headers, mut open) in streams {
         let (mut rest, mut some) = (Vec::new(), [0; 4096]);
         // Heartbeats must not stretch the wait.
@@ -350,7 +350,13 @@ fn a_revoked_session_dies_at_once_and_ends_open_streams() {
             }
         }
         let text = String::from_utf8_lossy(&rest);
-        assert!(rest.ends_with(b"0\r\n\r\n"), "{target} {headers}: {text}");
+        let is_sse = headers.is_empty();
+        assert_eq!(rest.ends_with(b"0\r\n\r\n"), is_sse, "{target} {headers}: {text}");
+        assert_eq!(
+            text.contains("event: error"),
+            is_sse,
+            "{target} {headers}: {text}"
+        );
         let is_zipped = text.to_ascii_lowercase().contains("content-encoding: gzip");
         assert_eq!(is_zipped, headers == zipped, "{target} {headers}: {text}");
     }

@@ -67,6 +67,7 @@ mod realtime_lines;
 mod realtime_produce;
 #[cfg(test)]
 mod realtime_redeclared;
+#[cfg(test)]
 mod realtime_resume;
 #[cfg(test)]
 mod realtime_runtime;

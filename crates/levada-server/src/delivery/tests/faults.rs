@@ -406,7 +406,7 @@ async fn a_session_that_was_silent_in_the_past_is_not_silent_longer_in_its_seat(
         ..Options::default()
     };
     for format in [Format::Sse, Format::Ndjson] {
-        let rig = Rig::with(options.clone(), MemoryOptions::default());
+        let rig = Rig::with(options, MemoryOptions::default());
         rig.log.create(&spec("a", 1));
         rig.append("a", 0, &[event("x", T0)]).await;
         let mut asked = request(&["a"]);

@@ -43,8 +43,9 @@ enum Change {
     Assign {
         of: TopicPartition,
         from: Offset,
-        ready: Arc<Notify>,
-        reply: oneshot::Sender<Result<Queue, String>>,
+        /// For the assignment's end. The thread keeps none of its own: it ends with the last of them.
+        changes: SyncSender<Change>,
+        reply: oneshot::Sender<Result<Assigned, String>>,
     },
     /// The queue goes along, because letting go of it ends its wake-ups: that must not happen after the
     /// next assignment of the partition began.
@@ -72,26 +73,19 @@ impl Fetcher {
         Ok(Self { changes })
     }
 
-    /// Begins to fetch `of` at `from`, which must not be assigned to this fetcher now.
+    /// Begins to fetch `of` at `from`, which must not be assigned to this fetcher now. Whoever gives up
+    /// the wait may do so at any moment: the partition is free for the next that asks.
     pub(crate) async fn assign(&self, of: TopicPartition, from: Offset) -> Result<Assigned, String> {
-        let ready = Arc::new(Notify::new());
         let (reply, answer) = oneshot::channel();
         let change = Change::Assign {
-            of: of.clone(),
+            of,
             from,
-            ready: ready.clone(),
+            changes: self.changes.clone(),
             reply,
         };
         let gone = || "the consumer has stopped".to_owned();
         self.changes.try_send(change).map_err(|_| gone())?;
-        let queue = answer.await.map_err(|_| gone())??;
-        Ok(Assigned {
-            of,
-            changes: self.changes.clone(),
-            queue: Some(queue),
-            ready,
-            from,
-        })
+        answer.await.map_err(|_| gone())?
     }
 }
 
@@ -113,7 +107,7 @@ fn carry_out(consumer: &Arc<BaseConsumer<Context>>, change: Change, leaders: &mu
         Change::Assign {
             of,
             from,
-            ready,
+            changes,
             reply,
         } => {
             // Whoever asked may have given up meanwhile.
@@ -121,8 +115,19 @@ fn carry_out(consumer: &Arc<BaseConsumer<Context>>, change: Change, leaders: &mu
                 return;
             }
             leaders.learn(consumer, &of.topic);
-            let answer = assign(consumer, &of, from, ready);
-            if let Err(Ok(queue)) = reply.send(answer) {
+            let ready = Arc::new(Notify::new());
+            let answer = assign(consumer, &of, from, ready.clone()).map(|queue| Assigned {
+                of: of.clone(),
+                changes,
+                queue: Some(queue),
+                ready,
+                from,
+            });
+            // What is sent and never looked at ends as it is dropped with the answer. What cannot be sent
+            // ends here, before the next change: that may be another's for the same partition.
+            if let Err(Ok(mut assigned)) = reply.send(answer)
+                && let Some(queue) = assigned.queue.take()
+            {
                 unassign(consumer, &of, queue);
             }
         }
@@ -252,5 +257,39 @@ impl Drop for Assigned {
                 tracing::error!(partition = %self.of, "a partition could not be let go: its consumer is busy");
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::{Context as Waiting, Poll, Waker};
+
+    use rdkafka::mocking::MockCluster;
+
+    use super::*;
+    use crate::client::ErrorCounts;
+
+    fn partition(number: u32) -> TopicPartition {
+        TopicPartition::new(TopicName::new("t").expect("a name"), number)
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_nobody_takes_leaves_the_partition_free() {
+        let mock = MockCluster::new(1).expect("a mock cluster");
+        mock.create_topic("t", 2, 1).expect("a topic");
+        let context = Context::new(Role::Past, Arc::<ErrorCounts>::default());
+        let settings = Settings::new(mock.bootstrap_servers());
+        let fetcher = Fetcher::start(&settings, Role::Past, context).expect("a consumer");
+        {
+            let mut asked = pin!(fetcher.assign(partition(0), 0));
+            let waiting = &mut Waiting::from_waker(Waker::noop());
+            assert!(matches!(asked.as_mut().poll(waiting), Poll::Pending));
+            // Changes are carried out in their order: when this one is, the other has its answer.
+            fetcher.assign(partition(1), 0).await.expect("assigned");
+        }
+        fetcher.assign(partition(0), 0).await.expect("assigned again");
+        // As is one that was taken, when it is dropped.
+        fetcher.assign(partition(1), 0).await.expect("assigned again");
     }
 }

@@ -14,6 +14,7 @@ use levada_log::LogError;
 use parking_lot::Mutex;
 use rdkafka::error::RDKafkaErrorCode;
 use tokio::sync::{Notify, OnceCell};
+use tokio::task::JoinSet;
 
 use crate::Settings;
 use crate::client::{Context, ErrorCounts, Role};
@@ -91,20 +92,43 @@ impl Past {
 
     /// Gives up all places.
     pub(crate) fn close(&self) {
-        let mut shelf = self.shelf.lock();
-        shelf.open -= shelf.idle.len();
-        let idle = std::mem::take(&mut shelf.idle);
-        for place in &idle {
-            shelf.free(place);
-        }
+        self.shelf.lock().retire(Duration::ZERO);
     }
 
     /// Reads from `from` on, at most `bytes` of values but at least one record. With `afresh` the place
     /// is fetched anew, so that an end which is met was met after this call began.
     ///
     /// # Errors
-    /// `Unavailable` when the broker gives nothing in time, although there is something or the end.
+    /// `Unavailable` when the broker gives nothing in time, although there is something or the end, and
+    /// when the turn of this reader does not come.
     pub(crate) async fn read(
+        self: &Arc<Self>,
+        of: &TopicPartition,
+        from: Offset,
+        bytes: usize,
+        afresh: bool,
+    ) -> Result<Found, LogError> {
+        if !afresh && let Some(found) = self.at_hand(of, from, bytes) {
+            return Ok(found);
+        }
+        // Whoever reads may look at what it waits for only now and then: a reader ahead of a client that
+        // takes its time. The place must go back as soon as it has given its records all the same.
+        let (past, of) = (self.clone(), of.clone());
+        let mut reading = JoinSet::new();
+        reading.spawn(async move { past.wait_for(&of, from, bytes, afresh).await });
+        match reading.join_next().await {
+            Some(Ok(found)) => found,
+            _ => Err(LogError::Unavailable("the read was stopped".into())),
+        }
+    }
+
+    /// What the place that stands at `from` can give without waiting.
+    fn at_hand(self: &Arc<Self>, of: &TopicPartition, from: Offset, bytes: usize) -> Option<Found> {
+        let place = self.shelf.lock().standing(of, from)?;
+        Taken::new(self, place).find(from, bytes)
+    }
+
+    async fn wait_for(
         self: &Arc<Self>,
         of: &TopicPartition,
         from: Offset,
@@ -119,27 +143,16 @@ impl Past {
                 began.elapsed().as_secs_f64()
             ))
         };
-        let taken = tokio::time::timeout_at(until, self.take(of, from, bytes, afresh)).await;
-        let mut taken = match taken {
-            Ok(Ok(Got::Place(taken))) => taken,
-            Ok(Ok(Got::Batch(batch))) => return Ok(Found::Batch(batch)),
-            Ok(Err(error)) => return Err(error),
-            Err(_) => return Err(late()),
+        let mut taken = match self.take(of, from, bytes, afresh, until).await? {
+            Some(Got::Place(taken)) => taken,
+            Some(Got::Batch(batch)) => return Ok(Found::Batch(batch)),
+            None => return Err(late()),
         };
-        let place = taken.place()?;
         loop {
-            match place.find(from, bytes, &self.recent) {
-                Some(Found::Failed(code)) => {
-                    taken.give_up();
-                    return Ok(Found::Failed(code));
-                }
-                Some(found) => {
-                    self.outages.lock().remove(of);
-                    return Ok(found);
-                }
-                None => {}
+            if let Some(found) = taken.find(from, bytes) {
+                return Ok(found);
             }
-            let waited = tokio::time::timeout_at(until, place.assigned.ready()).await;
+            let waited = tokio::time::timeout_at(until, taken.place()?.assigned.ready()).await;
             if waited.is_err() {
                 taken.give_up();
                 self.outages.lock().insert(of.clone(), Instant::now());
@@ -158,14 +171,18 @@ impl Past {
     }
 
     /// A place that stands at `from`, for this reader alone; or what another reader has fetched from
-    /// there while this one waited for its turn.
+    /// there while this one waited for its turn. `None` when the broker was not asked by `until`.
+    ///
+    /// # Errors
+    /// `Unavailable` also when all places are in use until then.
     async fn take(
         self: &Arc<Self>,
         of: &TopicPartition,
         from: Offset,
         bytes: usize,
         afresh: bool,
-    ) -> Result<Got, LogError> {
+        until: tokio::time::Instant,
+    ) -> Result<Option<Got>, LogError> {
         loop {
             let mut back = std::pin::pin!(self.back.notified());
             back.as_mut().enable();
@@ -173,19 +190,25 @@ impl Past {
                 .shelf
                 .lock()
                 .turn(of, from, afresh, self.settings.catch_up_max.max(1));
-            match turn {
-                Turn::Ready(place) => return Ok(Got::Place(Taken::new(self, place))),
-                Turn::Room(fetcher) => return self.fetch(of, from, fetcher).await.map(Got::Place),
-                Turn::Move(place) => {
-                    // The old assignment is let go before the new one is asked for.
-                    let fetcher = place.fetcher;
-                    drop(place);
-                    return self.fetch(of, from, fetcher).await.map(Got::Place);
-                }
-                Turn::Wait => back.await,
+            let fetcher = match turn {
+                Turn::Ready(place) => return Ok(Some(Got::Place(Taken::new(self, place)))),
+                Turn::Room(fetcher) => Some(fetcher),
+                // The old assignment is let go, as its place is dropped here, before the new one is asked for.
+                Turn::Move(place) => Some(place.fetcher),
+                Turn::Wait => None,
+            };
+            if let Some(fetcher) = fetcher {
+                let place = tokio::time::timeout_at(until, self.fetch(of, from, fetcher)).await;
+                return place.map_or(Ok(None), |place| place.map(|place| Some(Got::Place(place))));
+            }
+            if tokio::time::timeout_at(until, back).await.is_err() {
+                return Err(LogError::Unavailable(format!(
+                    "too many readers of the past of {of}: none of its places came free in time; try again, \
+                     or raise kafka.catch_up_max where it bounds them"
+                )));
             }
             if !afresh && let Some(batch) = self.recent.find(of, from, bytes) {
-                return Ok(Got::Batch(batch));
+                return Ok(Some(Got::Batch(batch)));
             }
         }
     }
@@ -249,9 +272,23 @@ impl Taken {
         }
     }
 
-    fn place(&mut self) -> Result<&mut Place, LogError> {
+    fn place(&self) -> Result<&Place, LogError> {
         let gone = || LogError::Unavailable("the reader's place is gone".into());
-        self.place.as_mut().ok_or_else(gone)
+        self.place.as_ref().ok_or_else(gone)
+    }
+
+    /// What the place gives from `from` on; `None` when it says nothing yet. Where it failed, or there
+    /// is none, it does not go back.
+    fn find(&mut self, from: Offset, bytes: usize) -> Option<Found> {
+        let found = self.place.as_mut()?.find(from, bytes, &self.past.recent);
+        match found {
+            Some(Found::Failed(_)) => self.give_up(),
+            Some(_) => {
+                self.past.outages.lock().remove(&self.of);
+            }
+            None => {}
+        }
+        found
     }
 
     /// Does not go back.
@@ -284,16 +321,6 @@ async fn sweep(past: std::sync::Weak<Past>) {
         tokio::time::sleep(IDLE / 3).await;
         let Some(past) = past.upgrade() else { return };
         past.recent.sweep();
-        let mut shelf = past.shelf.lock();
-        let (stay, go): (Vec<_>, Vec<_>) = std::mem::take(&mut shelf.idle)
-            .into_iter()
-            .partition(|place| place.used.elapsed() < IDLE);
-        shelf.idle = stay;
-        for place in &go {
-            shelf.free(place);
-        }
-        shelf.open -= go.len();
-        drop(shelf);
-        drop(go);
+        past.shelf.lock().retire(IDLE);
     }
 }

@@ -117,7 +117,11 @@ impl Reader {
             return Ok(Some(RecordBatch::empty(from)));
         }
         let live = self.live.start(of, from).await?;
-        live.read(from, limit, self.grace).await
+        let read = live.read(from, limit, self.grace).await?;
+        match live.failure() {
+            Some(why) if read.is_none() => Err(self.lost(&of.at(from), &why).await),
+            _ => Ok(read),
+        }
     }
 
     /// The first record at or after `at`.

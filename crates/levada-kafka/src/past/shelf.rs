@@ -1,7 +1,7 @@
 //! The places in the past that exist, and which of them a reader gets.
 
 use std::collections::HashMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use levada_event::{Offset, RecordBatch, TopicPartition};
 
@@ -80,10 +80,32 @@ pub(super) enum Turn {
 }
 
 impl Shelf {
-    pub(super) fn turn(&mut self, of: &TopicPartition, from: Offset, afresh: bool, max: usize) -> Turn {
+    /// Takes the place that stands at `from`, if there is one that nobody uses.
+    pub(super) fn standing(&mut self, of: &TopicPartition, from: Offset) -> Option<Place> {
         let here = |place: &Place| place.next == from && place.of == *of;
-        if let Some(at) = self.idle.iter().position(here) {
-            let place = self.idle.swap_remove(at);
+        let at = self.idle.iter().position(here)?;
+        Some(self.idle.swap_remove(at))
+    }
+
+    /// Gives up the places that nobody has used for as long as `idle`.
+    pub(super) fn retire(&mut self, idle: Duration) {
+        let go = self.idle.extract_if(.., |place| place.used.elapsed() >= idle);
+        for place in go.collect::<Vec<_>>() {
+            self.let_go(place);
+        }
+    }
+
+    /// In this order: who is given the number asks for the partition at once, and the assignment before
+    /// must have been told to end by then.
+    fn let_go(&mut self, place: Place) {
+        let (of, number) = (place.of.clone(), place.fetcher);
+        drop(place);
+        self.free_number(&of, number);
+        self.open -= 1;
+    }
+
+    pub(super) fn turn(&mut self, of: &TopicPartition, from: Offset, afresh: bool, max: usize) -> Turn {
+        if let Some(place) = self.standing(of, from) {
             return if afresh {
                 Turn::Move(place)
             } else {
@@ -116,18 +138,13 @@ impl Shelf {
             return false;
         };
         let place = self.idle.swap_remove(at);
-        self.free(&place);
-        self.open -= 1;
+        self.let_go(place);
         true
     }
 
     fn oldest(&self, of: impl Fn(&Place) -> bool) -> Option<usize> {
         let places = self.idle.iter().enumerate().filter(|(_, place)| of(place));
         places.min_by_key(|(_, place)| place.used).map(|(at, _)| at)
-    }
-
-    pub(super) fn free(&mut self, place: &Place) {
-        self.free_number(&place.of, place.fetcher);
     }
 
     pub(super) fn free_number(&mut self, of: &TopicPartition, number: usize) {

@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use levada_event::{Bounds, Offset, TopicPartition};
 use parking_lot::Mutex;
@@ -29,6 +29,9 @@ const TOGETHER: usize = 500;
 /// afterwards each is asked about alone.
 const TOGETHER_FOR: Duration = Duration::from_secs(2);
 
+/// A partition that was asked about in vain is asked about alone, for so long.
+const ALONE_FOR: Duration = Duration::from_secs(15);
+
 type Answer = Result<Bounds, Unanswered>;
 type Asked = (TopicPartition, oneshot::Sender<Answer>);
 
@@ -36,6 +39,28 @@ pub(crate) struct BoundsDesk {
     probe: Arc<Probe>,
     asked: Mutex<Vec<Asked>>,
     turns: Arc<Semaphore>,
+    alone: Arc<Alone>,
+}
+
+/// Partitions that were asked about in vain, and when.
+#[derive(Default)]
+struct Alone(Mutex<HashMap<TopicPartition, Instant>>);
+
+impl Alone {
+    fn holds(&self, of: &TopicPartition) -> bool {
+        let in_vain = self.0.lock();
+        in_vain.get(of).is_some_and(|at| at.elapsed() < ALONE_FOR)
+    }
+
+    fn note(&self, of: &TopicPartition, answered: bool) {
+        let mut in_vain = self.0.lock();
+        if answered {
+            in_vain.remove(of);
+        } else {
+            in_vain.retain(|_, at| at.elapsed() < ALONE_FOR);
+            in_vain.insert(of.clone(), Instant::now());
+        }
+    }
 }
 
 impl BoundsDesk {
@@ -44,6 +69,7 @@ impl BoundsDesk {
             probe,
             asked: Mutex::default(),
             turns: Arc::new(Semaphore::new(TURNS)),
+            alone: Arc::default(),
         }
     }
 
@@ -62,10 +88,10 @@ impl BoundsDesk {
                     if asked.is_empty() {
                         break;
                     }
-                    let probe = self.probe.clone();
+                    let (probe, alone) = (self.probe.clone(), self.alone.clone());
                     // On its own, so that it goes on for the others when this one is no longer wanted.
                     tokio::spawn(async move {
-                        answer_all(&probe, asked).await;
+                        answer_all(&probe, &alone, asked).await;
                         drop(turn);
                     });
                 }
@@ -84,15 +110,20 @@ impl BoundsDesk {
     }
 }
 
-async fn answer_all(probe: &Arc<Probe>, asked: Vec<Asked>) {
+async fn answer_all(probe: &Arc<Probe>, alone: &Arc<Alone>, asked: Vec<Asked>) {
+    let (apart, asked): (Vec<_>, Vec<_>) = asked.into_iter().partition(|(of, _)| alone.holds(of));
+    for asked in apart {
+        tokio::spawn(answer_one(probe.clone(), alone.clone(), asked));
+    }
     let mut partitions: Vec<TopicPartition> = asked.iter().map(|(of, _)| of.clone()).collect();
     partitions.sort();
     partitions.dedup();
     if partitions.len() > 1 {
-        let within = probe.patience().min(TOGETHER_FOR);
         let together = partitions.clone();
         let found = probe
-            .ask(within, move |client, timeout| look_up(client, &together, timeout))
+            .ask(probe.patience(None).min(TOGETHER_FOR), move |client, timeout| {
+                look_up(client, &together, timeout)
+            })
             .await;
         if let Ok(found) = found {
             for (of, answer) in asked {
@@ -103,26 +134,29 @@ async fn answer_all(probe: &Arc<Probe>, asked: Vec<Asked>) {
             return;
         }
     }
-    for (of, answer) in asked {
-        let probe = probe.clone();
-        tokio::spawn(async move {
-            let alone = [of.clone()];
-            let found = probe
-                .ask(probe.patience(), move |client, timeout| {
-                    look_up(client, &alone, timeout)
-                })
-                .await;
-            let unknown = || Err(Native::MetadataFetch(RDKafkaErrorCode::UnknownPartition));
-            let bounds = found.and_then(|found| {
-                found
-                    .get(&of)
-                    .cloned()
-                    .unwrap_or_else(unknown)
-                    .map_err(Unanswered::Refused)
-            });
-            let _ = answer.send(bounds);
-        });
+    for asked in asked {
+        tokio::spawn(answer_one(probe.clone(), alone.clone(), asked));
     }
+}
+
+async fn answer_one(probe: Arc<Probe>, alone: Arc<Alone>, (of, answer): Asked) {
+    let only = [of.clone()];
+    let found = probe
+        .ask(probe.patience(Some(&of.topic)), move |client, timeout| {
+            look_up(client, &only, timeout)
+        })
+        .await;
+    // Whoever could not be asked about, not whoever was refused.
+    alone.note(&of, found.is_ok());
+    let unknown = || Err(Native::MetadataFetch(RDKafkaErrorCode::UnknownPartition));
+    let bounds = found.and_then(|found| {
+        found
+            .get(&of)
+            .cloned()
+            .unwrap_or_else(unknown)
+            .map_err(Unanswered::Refused)
+    });
+    let _ = answer.send(bounds);
 }
 
 type Found = HashMap<TopicPartition, KafkaResult<Bounds>>;

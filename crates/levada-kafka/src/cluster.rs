@@ -94,7 +94,7 @@ impl Cluster {
     pub(crate) async fn state(&self, topic: &TopicName) -> Result<Option<TopicState>, Unanswered> {
         let name = topic.clone();
         let question = move |probe: &BaseConsumer<Context>, timeout| look_up(probe, &name, timeout);
-        let state = self.probe.ask(self.probe.patience(), question).await?;
+        let state = self.probe.ask(self.probe.patience(Some(topic)), question).await?;
         let mut known = self.known.write();
         match &state {
             Some(state) if known.len() < TOPICS_MAX || known.contains_key(topic) => {
@@ -189,7 +189,7 @@ impl Cluster {
                 _ => None,
             })
         };
-        let patience = self.probe.patience();
+        let patience = self.probe.patience(Some(&of.topic));
         self.insist(of, || self.probe.ask(patience, question.clone()))
             .await
     }
@@ -200,11 +200,12 @@ impl Cluster {
         of: &TopicPartition,
         ask: impl Fn() -> Asked + Send,
     ) -> Result<T, LogError> {
-        let until = Instant::now() + self.probe.patience();
+        let begun = Instant::now();
+        let until = begun + self.probe.patience(Some(&of.topic));
         loop {
             match ask().await {
                 Ok(answer) => {
-                    self.probe.heard(true);
+                    self.probe.heard(&of.topic);
                     return Ok(answer);
                 }
                 Err(why) => {
@@ -212,7 +213,7 @@ impl Cluster {
                         return Err(self.refused(of, why));
                     }
                     if Instant::now() >= until {
-                        self.probe.heard(false);
+                        self.probe.heard_nothing(&of.topic, begun);
                         return Err(why.into());
                     }
                 }

@@ -3,9 +3,11 @@
 //! librdkafka answers by blocking, so each question runs on a thread for blocking work, a bounded
 //! number at a time.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use levada_event::TopicName;
 use levada_log::LogError;
 use parking_lot::Mutex;
 use rdkafka::consumer::BaseConsumer;
@@ -27,20 +29,54 @@ pub(crate) struct Probe {
     consumer: Arc<BaseConsumer<Context>>,
     questions: Arc<Semaphore>,
     timeout: Duration,
-    in_vain: Mutex<Option<Instant>>,
+    errors: Arc<ErrorCounts>,
+    silence: Mutex<Silence>,
+}
+
+/// What was asked in vain of late.
+#[derive(Default)]
+struct Silence {
+    answered: Option<Instant>,
+    /// Since when nothing at all was answered, as far as was asked.
+    everywhere: Option<Instant>,
+    topics: HashMap<TopicName, Instant>,
+}
+
+impl Silence {
+    fn around(&self, topic: Option<&TopicName>) -> bool {
+        let recent = |at: &Instant| at.elapsed() < IMPATIENT_FOR;
+        let of = topic.and_then(|topic| self.topics.get(topic));
+        of.is_some_and(recent) || self.everywhere.as_ref().is_some_and(recent)
+    }
+
+    fn ends(&mut self, topic: &TopicName) {
+        self.answered = Some(Instant::now());
+        self.everywhere = None;
+        self.topics.remove(topic);
+    }
+
+    /// When no other question was answered since `begun`, it is the cluster that is away and not a leader.
+    fn begins(&mut self, topic: &TopicName, begun: Instant) {
+        self.topics.retain(|_, at| at.elapsed() < IMPATIENT_FOR);
+        self.topics.insert(topic.clone(), Instant::now());
+        if self.answered.is_none_or(|at| at < begun) {
+            self.everywhere = Some(Instant::now());
+        }
+    }
 }
 
 impl Probe {
     pub(crate) fn new(settings: &Settings, errors: Arc<ErrorCounts>) -> Result<Self, KafkaError> {
         let consumer: BaseConsumer<Context> =
-            client::create(settings, Role::Probe, Context::new(Role::Probe, errors))?;
+            client::create(settings, Role::Probe, Context::new(Role::Probe, errors.clone()))?;
         let consumer = Arc::new(consumer);
         spawn_service(&consumer)?;
         Ok(Self {
             consumer,
             questions: Arc::new(Semaphore::new(QUESTIONS_AT_ONCE)),
             timeout: settings.request_timeout,
-            in_vain: Mutex::default(),
+            errors,
+            silence: Mutex::default(),
         })
     }
 
@@ -49,17 +85,22 @@ impl Probe {
         self.timeout
     }
 
-    /// How long a question may take now.
-    pub(crate) fn patience(&self) -> Duration {
-        match *self.in_vain.lock() {
-            Some(at) if at.elapsed() < IMPATIENT_FOR => IMPATIENT.min(self.timeout),
-            _ => self.timeout,
+    /// How long a question may take now that is about a topic, or about several.
+    pub(crate) fn patience(&self, topic: Option<&TopicName>) -> Duration {
+        if self.silence.lock().around(topic) {
+            return IMPATIENT.min(self.timeout);
         }
+        self.timeout
     }
 
-    /// Notes whether the cluster answers.
-    pub(crate) fn heard(&self, answered: bool) {
-        *self.in_vain.lock() = (!answered).then(Instant::now);
+    /// Notes that a question about a topic was answered.
+    pub(crate) fn heard(&self, topic: &TopicName) {
+        self.silence.lock().ends(topic);
+    }
+
+    /// Notes that a question about a topic was asked in vain from `begun` on.
+    pub(crate) fn heard_nothing(&self, topic: &TopicName, begun: Instant) {
+        self.silence.lock().begins(topic, begun);
     }
 
     /// Asks once.
@@ -79,7 +120,12 @@ impl Probe {
             answer
         });
         match answer.await {
-            Ok(answer) => answer.map_err(Unanswered::Refused),
+            Ok(answer) => answer.map_err(|error| {
+                if let Some(code) = error.rdkafka_error_code() {
+                    self.errors.count(code);
+                }
+                Unanswered::Refused(error)
+            }),
             Err(_) => Err(Unanswered::Late),
         }
     }
@@ -129,4 +175,28 @@ fn spawn_service(probe: &Arc<BaseConsumer<Context>>) -> Result<(), KafkaError> {
             key: "threads".into(),
             reason: format!("a thread cannot be started: {error}"),
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_topic_in_silence_costs_the_others_no_patience() {
+        let name = |name: &str| TopicName::new(name).expect("a name");
+        let (away, well) = (name("away"), name("well"));
+        let mut silence = Silence::default();
+        let begun = Instant::now();
+        silence.ends(&well);
+        silence.begins(&away, begun);
+        assert!(silence.around(Some(&away)) && !silence.around(Some(&well)) && !silence.around(None));
+        // Nothing was answered while this one was asked: nobody answers.
+        std::thread::sleep(Duration::from_millis(2));
+        silence.begins(&away, Instant::now());
+        assert!(silence.around(Some(&well)) && silence.around(None));
+        silence.ends(&well);
+        assert!(silence.around(Some(&away)) && !silence.around(Some(&well)));
+        silence.ends(&away);
+        assert!(!silence.around(Some(&away)));
+    }
 }

@@ -114,13 +114,13 @@ impl Producer {
                 sent = send(&client, to, record, &ticket);
             }
             if let Err(error) = sent {
+                if at == 0 {
+                    ticket.refuse();
+                    return Err(refusal(to, record, &error));
+                }
                 // The rest never was in the queue. What is in it already may arrive.
                 ticket.withdraw(records.len() - at, error);
-                return if at == 0 {
-                    Err(refusal(to, record, &error))
-                } else {
-                    Ok(client)
-                };
+                return Ok(client);
             }
         }
         Ok(client)

@@ -153,6 +153,17 @@ impl Ticket {
         });
     }
 
+    /// None of the records was handed over, and the caller is told so: nothing was taken, nothing is lost.
+    pub(crate) fn refuse(&self) {
+        let mut state = self.state.lock();
+        state.waiting = 0;
+        state.room = None;
+        state.done = None;
+        drop(state);
+        self.deliveries
+            .settled(self.records, self.bytes, 0, self.begun.elapsed());
+    }
+
     fn take(&self, records: usize, note: impl FnOnce(&mut Outcome)) {
         let mut state = self.state.lock();
         note(&mut state.outcome);
@@ -194,6 +205,30 @@ fn worse(before: Option<Failure>, now: Failure) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::Role;
+    use crate::produce::Room;
+    use crate::stats::Stats;
+
+    #[tokio::test]
+    async fn hasty_records_are_lost_only_when_they_were_taken() {
+        let (room, deliveries) = (Room::new(1 << 20), Arc::<Deliveries>::default());
+        let stats = || {
+            let mut stats = Stats::default();
+            deliveries.fill(&mut stats);
+            (stats.lost_hasty_records, stats.queued_records, stats.queued_bytes)
+        };
+        let ticket = || async {
+            let held = room.take(Role::Hasty, 1 << 19).await.expect("room");
+            Ticket::new(3, 30, held, deliveries.clone(), None)
+        };
+        ticket().await.refuse();
+        assert_eq!(stats(), (0, 0, 0));
+        let ticket = ticket().await;
+        ticket.withdraw(2, Failure::Code(RDKafkaErrorCode::QueueFull));
+        assert_eq!(stats(), (0, 3, 30));
+        ticket.withdraw(1, Failure::Code(RDKafkaErrorCode::QueueFull));
+        assert_eq!(stats(), (3, 0, 0));
+    }
 
     #[test]
     fn what_was_purged_may_have_been_stored() {

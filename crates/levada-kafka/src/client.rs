@@ -52,8 +52,9 @@ impl Role {
 /// Room in a batch beside one largest record: batch and record headers, our own header.
 pub(crate) const BATCH_OVERHEAD: usize = 4096;
 
-/// Records that librdkafka fetches ahead per assigned partition, in KiB. Two fetches of this size are
-/// what a reader in the past costs at most.
+/// Records that librdkafka fetches ahead per assigned partition, in KiB. Looked at before a fetch, so a
+/// reader in the past costs this much and what one response holds: as many bytes again as they travel,
+/// more when they are unpacked, and a batch that is larger is sent whole.
 const FETCH_AHEAD_KIB: usize = 1024;
 
 /// Settings of a client: ours that may be overridden, then the user's, then those that the contract

@@ -33,11 +33,15 @@ pub struct Settings {
     /// Largest record (key and value) in bytes; topics are created to take it. A topic that takes less
     /// refuses what is larger.
     pub record_bytes_max: usize,
+    /// Largest event in bytes that comes to be appended. A topic that exists is found wanting only where
+    /// it takes less than this and what is added to it.
+    pub event_bytes_max: usize,
     /// How long a partition's broker may be away before its readers are told. Shorter than this are
     /// most elections and restarts; meanwhile clients get heartbeats.
     pub outage_grace: Duration,
     /// Most readers in the past at a time (partitions of sessions that catch up); others wait or share
-    /// by turns. Each holds up to about two megabytes.
+    /// by turns. Each holds a megabyte and what one more fetch brings: a megabyte as it travels, several
+    /// when batches are compressed well, and the whole of a batch that is larger.
     pub catch_up_max: usize,
     /// Bytes of the past that are kept a few seconds for readers that come to the same place.
     pub catch_up_bytes_max: usize,
@@ -80,6 +84,7 @@ impl Settings {
             request_timeout: Duration::from_secs(10),
             produce_bytes_max: 256 * 1024 * 1024,
             record_bytes_max: RECORD_BYTES_MAX,
+            event_bytes_max: RECORD_BYTES_MAX,
             outage_grace: Duration::from_secs(15),
             catch_up_max: 256,
             catch_up_bytes_max: 64 * 1024 * 1024,
@@ -122,7 +127,7 @@ const OWNED: &[(&str, &str)] = &[
     ("partitioner", "set log.partitioner"),
     (
         "message.max.bytes",
-        "every event that intake takes must pass; set intake.event_bytes_max",
+        "the largest event that can be configured must pass (20 MiB); intake.event_bytes_max bounds events",
     ),
     ("queue.buffering.max.messages", "set [kafka] produce_bytes_max"),
     ("queue.buffering.max.kbytes", "set [kafka] produce_bytes_max"),

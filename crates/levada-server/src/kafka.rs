@@ -37,6 +37,7 @@ pub fn settings(config: &Config) -> Settings {
         request_timeout: kafka.request_timeout,
         produce_bytes_max: kafka.produce_bytes_max,
         catch_up_max: kafka.catch_up_max,
+        event_bytes_max: config.intake.event_bytes_max,
         ..Settings::new(kafka.bootstrap_servers.join(","))
     }
 }

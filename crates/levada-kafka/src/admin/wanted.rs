@@ -8,6 +8,10 @@ use super::{Deviation, TopicState};
 use crate::Settings;
 use crate::client::BATCH_OVERHEAD;
 
+/// What a topic must take beyond the largest event: what intake adds to it, its key, record and batch
+/// headers.
+const EVENT_ROOM: usize = 64 * 1024;
+
 /// Topic settings that are asked for by a spec.
 pub(super) fn wanted(settings: &Settings, spec: &TopicSpec) -> BTreeMap<String, String> {
     let forever = || "-1".to_owned();
@@ -18,7 +22,7 @@ pub(super) fn wanted(settings: &Settings, spec: &TopicSpec) -> BTreeMap<String, 
         ("cleanup.policy".to_owned(), "delete".to_owned()),
         ("retention.ms".to_owned(), age.unwrap_or_else(forever)),
         ("retention.bytes".to_owned(), bytes.unwrap_or_else(forever)),
-        ("max.message.bytes".to_owned(), record.to_string()),
+        (LARGEST.to_owned(), record.to_string()),
         ("message.timestamp.type".to_owned(), "CreateTime".to_owned()),
     ]);
     for key in TIME_BOUNDS {
@@ -57,14 +61,19 @@ pub(super) fn deviations(
         let (wanted, found) = (wanted.to_string(), state.replication_factor.to_string());
         differs("replication.factor", wanted, found, REMEDY_REPLICATION);
     }
-    for (key, wanted) in wanted(settings, spec) {
+    let mut wanted = wanted(settings, spec);
+    if !settings.topics.config.contains_key(LARGEST) {
+        // Created topics take any event that could be configured; others must take those that are.
+        let least = settings.event_bytes_max.saturating_add(EVENT_ROOM);
+        let least = least.min(settings.record_bytes_max + BATCH_OVERHEAD);
+        wanted.insert(LARGEST.to_owned(), least.to_string());
+    }
+    for (key, wanted) in wanted {
         let Some(found) = found.get(&key) else { continue };
         let number = |text: &str| text.parse::<i64>().ok();
         let fine = match key.as_str() {
             // As much as asked for, or more.
-            "max.message.bytes" | "min.insync.replicas" | TIME_BEFORE | TIME_AFTER => {
-                number(found) >= number(&wanted)
-            }
+            LARGEST | "min.insync.replicas" | TIME_BEFORE | TIME_AFTER => number(found) >= number(&wanted),
             _ => *found == wanted,
         };
         if !fine {
@@ -78,6 +87,7 @@ pub(super) fn deviations(
     deviations
 }
 
+const LARGEST: &str = "max.message.bytes";
 const TIME_BEFORE: &str = "message.timestamp.before.max.ms";
 const TIME_AFTER: &str = "message.timestamp.after.max.ms";
 
@@ -100,7 +110,7 @@ fn remedy(setting: &str) -> &'static str {
         "cleanup.policy" => {
             "compaction removes all but the newest event of a key; set delete with kafka-configs --alter"
         }
-        "max.message.bytes" => {
+        LARGEST => {
             "larger events are refused as too large; raise it with kafka-configs --alter, or lower \
              intake.event_bytes_max"
         }
@@ -112,5 +122,54 @@ fn remedy(setting: &str) -> &'static str {
             "events whose meta.dt lies further away are refused; raise it with kafka-configs --alter"
         }
         _ => "set it with kafka-configs --alter",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use levada_event::TopicName;
+    use levada_log::Retention;
+
+    use super::*;
+
+    /// What is said of a topic that takes messages of `found` bytes and is otherwise as it should be.
+    fn said(settings: &Settings, found: usize) -> Option<Deviation> {
+        let spec = TopicSpec {
+            name: TopicName::new("t").expect("a name"),
+            partitions: 1,
+            retention: Retention {
+                age: None,
+                bytes: None,
+            },
+        };
+        let state = TopicState {
+            partitions: 1,
+            replication_factor: 1,
+            leaderless: Vec::new(),
+        };
+        let mut topic = wanted(settings, &spec);
+        topic.insert(LARGEST.into(), found.to_string());
+        let mut all = deviations(settings, &spec, &state, &topic);
+        assert!(all.len() <= 1, "{all:?}");
+        all.pop()
+    }
+
+    #[test]
+    fn a_topic_must_take_the_events_that_are_configured_and_no_larger_ones() {
+        let mut settings = Settings::new("localhost:9092");
+        settings.event_bytes_max = 4 << 20;
+        assert_eq!(said(&settings, 5 << 20), None);
+        let small = said(&settings, 4 << 20).expect("what is added has no room");
+        assert_eq!(small.wanted, ((4 << 20) + EVENT_ROOM).to_string());
+        settings.event_bytes_max = 3 << 20;
+        assert_eq!(said(&settings, 4 << 20), None);
+        // The largest that can be configured fit the topics that are created.
+        let largest = Settings::new("localhost:9092");
+        assert_eq!(said(&largest, 20 << 20), None);
+        assert!(said(&largest, 10 << 20).is_some());
+        // Who says how large is heard.
+        let config = &mut settings.topics.config;
+        config.insert(LARGEST.into(), (6 << 20).to_string());
+        assert!(said(&settings, 5 << 20).is_some());
     }
 }

@@ -21,6 +21,8 @@ const STREAMS: &str = "streams:
   a: {schema_title: test, topics: [east.a, west.a]}
   once: {schema_title: test, levada: {dedupe_window: 1h}}
   errors: {schema_title: error}
+  for_an_hour: {schema_title: test, topics: [east.a, west.a], levada: {retention: {age: 1h}}}
+  elsewhere: {schema_title: test, topics: [west.a]}
 ";
 const TEST: &str = "title: test
 $id: /test/1.0.0
@@ -144,6 +146,35 @@ async fn error_events_of_a_canary_go_to_the_error_stream() {
     let report = site.intake.submit(good, &request(Some("west.a"))).await.unwrap();
     assert!(report.failures.is_empty());
     assert_eq!(texts(&log, "west.a").await.len(), 1);
+}
+
+#[tokio::test]
+async fn keys_stay_where_they_are_until_a_restart() {
+    let log = Arc::new(Memory::new(MemoryOptions::default()));
+    let site = site(log.clone()).await;
+    let due = Instant::now() + DEADLINE;
+    // As stream `a` is declared at different times.
+    let partitions = async |declared, named| {
+        let stream = site.catalog.snapshot().stream(declared).unwrap();
+        let topic = site.intake.topic(&stream, ("a", named), due).await;
+        topic.map(|topic| topic.partitions()).unwrap()
+    };
+    assert_eq!(partitions("a", None).await, 1);
+    log.widen(&TopicName::new("east.a").unwrap(), 8);
+    assert_eq!(partitions("a", None).await, 1);
+    // What is declared anew is told to the log; the topic is the same.
+    assert_eq!(partitions("for_an_hour", None).await, 1);
+    assert_eq!(partitions("a", Some("east.a")).await, 1);
+    // Where it is another, that one's number counts.
+    log.create(&TopicSpec {
+        name: TopicName::new("west.a").unwrap(),
+        partitions: 3,
+        retention: Retention {
+            age: None,
+            bytes: None,
+        },
+    });
+    assert_eq!(partitions("elsewhere", None).await, 3);
 }
 
 /// A log that does not answer: not when asked for topics, or only not when asked what they hold.

@@ -73,6 +73,13 @@ pub(crate) fn retention_of(stream: &Stream, default: Retention) -> Retention {
 }
 
 impl Topics {
+    /// A topic as it was seen before.
+    fn seen(&self, topic: &TopicName) -> Option<Arc<Topic>> {
+        let known = self.known.read();
+        let mut topics = known.values().map(|known| &known.topic);
+        topics.find(|known| known.partition(0).topic == *topic).cloned()
+    }
+
     /// The topic has gone, so the log says: it is asked for the next time.
     pub(super) fn forget(&self, topic: &TopicName) {
         let mut known = self.known.write();
@@ -126,10 +133,17 @@ impl Intake {
             ),
             e => (ErrorCode::StorageUnavailable, e.to_string()),
         })?;
-        let partitions = (0..info.partitions)
-            .map(|p| TopicPartition::new(topic.clone(), p))
-            .collect();
-        let topic = Arc::new(Topic { partitions });
+        // The log may have more partitions by now, or tell so only some of the intakes: keys stay where
+        // they are until a restart. Fewer means that it is another topic.
+        let topic = match self.topics.seen(&topic) {
+            Some(seen) if seen.partitions() <= info.partitions => seen,
+            _ => {
+                let partitions = (0..info.partitions).map(|p| TopicPartition::new(topic.clone(), p));
+                Arc::new(Topic {
+                    partitions: partitions.collect(),
+                })
+            }
+        };
         let mut known = self.topics.known.write();
         if named.is_none() && known.len() < TOPICS_MAX {
             known.insert(

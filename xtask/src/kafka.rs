@@ -43,7 +43,9 @@ impl ForTests {
         let ran = std::fs::read_to_string(&self.ran)?.lines().count();
         println!("{ran} tests ran on Apache Kafka");
         if all && ran == 0 {
-            bail!("no test ran on Apache Kafka; a run without them proves nothing of it");
+            bail!(
+                "no test ran on Apache Kafka; a run without them proves nothing of it (name tests to run only those)"
+            );
         }
         Ok(())
     }

@@ -17,7 +17,11 @@ cargo xtask kafka            run a Kafka broker for tests that are run one by on
 fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
     let task = arguments.next().unwrap_or_default();
-    let rest: Vec<String> = arguments.filter(|argument| argument != "--").collect();
+    let mut rest: Vec<String> = arguments.collect();
+    // The first only: others are for whoever is given the rest.
+    if rest.first().is_some_and(|argument| argument == "--") {
+        rest.remove(0);
+    }
     match task.as_str() {
         "test" => test::run(&rest),
         "bench" => bench::run(&rest),

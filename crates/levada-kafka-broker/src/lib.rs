@@ -13,7 +13,7 @@ mod shared;
 pub use broker::{Broker, REMOVES_NOTHING};
 pub use jars::Jars;
 pub use port::free as free_port;
-pub use shared::{RAN, REQUIRED, SHARED, jars, note, shared};
+pub use shared::{RAN, REQUIRED, SHARED, found, jars, note, shared};
 
 #[cfg(test)]
 mod tests;

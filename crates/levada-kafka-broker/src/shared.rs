@@ -20,11 +20,20 @@ pub const RAN: &str = "LEVADA_KAFKA_RAN";
 /// # Panics
 /// When a broker is required (`cargo xtask test` does) and there is none.
 pub fn shared(test: &str) -> Option<String> {
+    let address = found(test)?;
+    note(test);
+    Some(address)
+}
+
+/// As [`shared`], for a test that may find that it has nothing to try: it [`note`]s itself that it ran.
+///
+/// # Panics
+/// As [`shared`].
+pub fn found(test: &str) -> Option<String> {
     let Some(address) = std::env::var(SHARED).ok().filter(|text| !text.is_empty()) else {
         skip(test, "no broker is running; `cargo xtask test` starts one");
         return None;
     };
-    note(test);
     Some(address)
 }
 

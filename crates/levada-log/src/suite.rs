@@ -127,6 +127,7 @@ promises![
     appending::awaited_appends_keep_their_order,
     appending::an_empty_append_appends_nothing,
     appending::concurrent_appends_are_each_there_once,
+    appending::hasty_appends_are_each_there_once,
     appending::a_dropped_append_loses_no_other,
     appending::a_record_too_large_refuses_the_whole_append,
     appending::the_largest_record_is_taken,

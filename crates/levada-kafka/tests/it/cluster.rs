@@ -14,11 +14,19 @@ pub struct Cluster {
 impl Cluster {
     /// For the test of this name; `None`, with the reason printed, where there is no broker.
     pub fn shared(test: &str) -> Option<Self> {
-        let servers = levada_kafka_broker::shared(test)?;
-        Some(Self {
-            settings: settings(&servers),
+        levada_kafka_broker::shared(test).map(|servers| Self::at(&servers))
+    }
+
+    /// As [`shared`](Self::shared), but the test counts only when it notes that it ran.
+    pub fn found(test: &str) -> Option<Self> {
+        levada_kafka_broker::found(test).map(|servers| Self::at(&servers))
+    }
+
+    fn at(servers: &str) -> Self {
+        Self {
+            settings: settings(servers),
             prefix: prefix(),
-        })
+        }
     }
 
     pub async fn log(&self) -> KafkaLog {

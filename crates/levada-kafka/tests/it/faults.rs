@@ -297,6 +297,111 @@ async fn a_broker_that_hangs_is_an_outage_too() {
         .expect("a network");
 }
 
+/// Questions are asked together; one that has no answer must not make the others wait.
+#[tokio::test]
+async fn a_partition_whose_broker_is_away_does_not_hold_up_the_others() {
+    let (mock, mut settings) = mock();
+    settings.request_timeout = Duration::from_secs(3);
+    let log = open(&settings).await;
+    let (away, well) = (partition("t", 0), partition("t", 1));
+    mock.partition_leader("t", 0, Some(1)).expect("a leader");
+    mock.partition_leader("t", 1, Some(2)).expect("a leader");
+    append(&*log, &away, &["a"]).await;
+    append(&*log, &well, &["a"]).await;
+    mock.broker_down(1).expect("no broker");
+    // What is asked while the first two turns are under way shares the next.
+    let ask = |rounds: usize| {
+        let mut asked = tokio::task::JoinSet::new();
+        for of in [&away, &well].into_iter().cycle().take(2 * rounds) {
+            let (log, of) = (log.clone(), of.clone());
+            asked.spawn(async move {
+                let begun = Instant::now();
+                (of.partition, log.bounds(&of).await, begun.elapsed())
+            });
+        }
+        asked.join_all()
+    };
+    for (partition, bounds, took) in ask(4).await {
+        assert_eq!(bounds.is_ok(), partition == 1, "{bounds:?} after {took:?}");
+    }
+    for (partition, bounds, took) in ask(4).await {
+        assert_eq!(bounds.is_ok(), partition == 1, "{bounds:?} after {took:?}");
+        assert!(partition == 0 || took < Duration::from_millis(700), "{took:?}");
+    }
+    log.close().await;
+}
+
+/// Sessions begin reads ahead and look at them when their client has taken what came before.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reads_that_nobody_looks_at_hold_no_place() {
+    let (mock, mut settings) = mock();
+    settings.request_timeout = Duration::from_secs(4);
+    settings.catch_up_bytes_max = 0;
+    let log = open(&settings).await;
+    let to = partition("t", 0);
+    for i in 0..10 {
+        append(&*log, &to, &[&i.to_string()]).await;
+    }
+    mock.broker_round_trip_time(-1, Duration::from_millis(200))
+        .expect("a slower network");
+    let limit = ReadLimit { bytes: 1, ..NOW };
+    let positions: Vec<_> = (0..4).map(|offset| to.at(offset)).collect();
+    let mut parked: Vec<_> = positions
+        .iter()
+        .map(|from| Box::pin(log.read(from, limit)))
+        .collect();
+    let begun = Instant::now();
+    while log.stats().catch_up_readers < 4 {
+        assert!(begun.elapsed() < Duration::from_secs(30), "places for all four");
+        for read in &mut parked {
+            let looked = tokio::time::timeout(Duration::from_millis(1), read.as_mut()).await;
+            assert!(looked.is_err(), "{looked:?} came too early");
+        }
+    }
+    let batch = log.read(&to.at(7), limit).await.expect("a place");
+    assert_eq!(batch.iter().next().map(|record| record.offset), Some(7));
+    for (read, offset) in parked.into_iter().zip(0..) {
+        let batch = read.await.expect("what came meanwhile");
+        assert_eq!(batch.iter().next().map(|record| record.offset), Some(offset));
+    }
+    log.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn errors_of_questions_and_of_readers_are_counted_by_kind() {
+    use RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED as REFUSED;
+    let (mock, settings) = mock();
+    let log = open(&settings).await;
+    let counted = |log: &KafkaLog| {
+        let errors = log.stats().errors;
+        let refused = errors.iter().find(|(kind, _)| kind == "TopicAuthorizationFailed");
+        refused.map_or(0, |(_, count)| *count)
+    };
+    let (past, live) = (partition("t", 0), partition("t", 1));
+    append(&*log, &past, &["a", "b"]).await;
+    assert_eq!(counted(&log), 0);
+    mock.request_errors(RDKafkaApiKey::ListOffsets, &[REFUSED]);
+    assert!(log.offset_at(&past, record("a").timestamp).await.is_err());
+    assert_eq!(counted(&log), 1);
+    mock.request_errors(RDKafkaApiKey::Fetch, &[REFUSED]);
+    assert!(log.read(&past.at(0), NOW).await.is_err());
+    assert_eq!(counted(&log), 2);
+    // Its clients go first, so that none of them takes what is meant for the live one's.
+    log.close().await;
+    drop(log);
+    let log = open(&settings).await;
+    let next = log.bounds(&live).await.expect("bounds").next;
+    mock.request_errors(RDKafkaApiKey::Fetch, &[REFUSED]);
+    let answer = log.read(&live.at(next), PATIENTLY).await;
+    // The reason is told, and not only that it did not work.
+    assert!(
+        matches!(&answer, Err(LogError::Unavailable(why)) if why.contains("uthorization")),
+        "{answer:?}"
+    );
+    assert_eq!(counted(&log), 1);
+    log.close().await;
+}
+
 /// With the broker of one topic away, hasty events for it fill no more than their share of the memory.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flood_of_hasty_events_leaves_room_for_guaranteed_ones() {

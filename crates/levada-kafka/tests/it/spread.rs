@@ -75,6 +75,10 @@ impl Log for Spread {
         logical(self.log.append(&self.physical(to)?, records).await, to)
     }
 
+    async fn append_hasty(&self, to: &TopicPartition, records: Vec<Record>) -> Result<(), LogError> {
+        logical(self.log.append_hasty(&self.physical(to)?, records).await, to)
+    }
+
     async fn read(&self, from: &Position, limit: ReadLimit) -> Result<RecordBatch, LogError> {
         let position = self.physical(&from.of)?.at(from.offset);
         logical(self.log.read(&position, limit).await, &from.of)

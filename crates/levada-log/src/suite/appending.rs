@@ -4,7 +4,7 @@ use bytes::Bytes;
 use levada_event::TopicPartition;
 use tokio::task::JoinSet;
 
-use super::support::{append, one, read_all, record, topic_name, values};
+use super::support::{append, one, patiently, read_all, record, texts, topic_name, values};
 use super::{Outcome, Subject};
 use crate::LogError;
 
@@ -107,6 +107,38 @@ pub(super) async fn concurrent_appends_are_each_there_once(subject: &mut dyn Sub
         .map(|(offset, _, value)| (offset, value))
         .collect();
     assert_eq!(read, acknowledged);
+    Outcome::Kept
+}
+
+/// Nobody waits for them, but where nothing goes wrong they are all there.
+pub(super) async fn hasty_appends_are_each_there_once(subject: &mut dyn Subject) -> Outcome {
+    let to = one(subject, "hasty").await;
+    let log = subject.log();
+    let mut expected = Vec::new();
+    for i in 0..10 {
+        let pair = [format!("{i}a"), format!("{i}b")];
+        let records = pair.iter().map(|value| record(value, 0)).collect();
+        log.append_hasty(&to, records).await.expect("taken");
+        expected.extend(pair);
+    }
+    log.append_hasty(&to, Vec::new())
+        .await
+        .expect("nothing is taken too");
+    let max = log.facts().record_bytes_max;
+    let large = vec![record("before", 0), record(vec![b'x'; max + 1], 0)];
+    let refused = log.append_hasty(&to, large).await;
+    assert_eq!(refused, Err(LogError::TooLarge { bytes: max + 1, max }));
+    let mut from = to.at(log.bounds(&to).await.expect("bounds").earliest);
+    let mut seen = Vec::new();
+    while seen.len() < expected.len() {
+        let batch = patiently(subject, &log, &from).await.expect("read");
+        assert!(batch.next() > from.offset, "only {seen:?} came");
+        seen.extend(texts(&batch));
+        from.offset = batch.next();
+    }
+    assert_eq!(values(&log, &to).await.len(), expected.len());
+    seen.sort();
+    assert_eq!(seen, expected);
     Outcome::Kept
 }
 

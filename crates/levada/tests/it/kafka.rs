@@ -5,10 +5,13 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
+use rdkafka::admin::{
+    AdminClient, AdminOptions, AlterConfig, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication,
+};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::RDKafkaErrorCode;
 
 use crate::client::PATIENCE;
 use crate::server::{Site, binary};
@@ -71,6 +74,33 @@ pub fn widen_topic(address: &str, topic: &str, partitions: usize) {
         let wider = [NewPartitions::new(topic, partitions)];
         for outcome in admin.create_partitions(&wider, options).await.unwrap() {
             outcome.unwrap();
+        }
+    });
+}
+
+/// Gives the cluster a topic of two partitions that keeps events for 48 hours and takes messages of up to
+/// `largest` bytes, whether or not there is one.
+pub fn alter_or_create_topic(address: &str, topic: &str, largest: usize) {
+    let largest = largest.to_string();
+    let forever = i64::MAX.to_string();
+    let settings = [
+        ("retention.ms", "172800000"),
+        ("message.timestamp.before.max.ms", &forever),
+        ("message.timestamp.after.max.ms", &forever),
+        ("max.message.bytes", &largest),
+    ];
+    administer(address, async |admin, options| {
+        let mut new = NewTopic::new(topic, 2, TopicReplication::Fixed(1));
+        let mut altered = AlterConfig::new(ResourceSpecifier::Topic(topic));
+        for (key, value) in settings {
+            new = new.set(key, value);
+            altered = altered.set(key, value);
+        }
+        let created = admin.create_topics(&[new], options).await.unwrap();
+        if let [Err((_, RDKafkaErrorCode::TopicAlreadyExists))] = created[..] {
+            for outcome in admin.alter_configs(&[altered], options).await.unwrap() {
+                outcome.unwrap();
+            }
         }
     });
 }

@@ -7,7 +7,7 @@ use std::process::Output;
 use levada_kafka_broker::Broker;
 
 use crate::client;
-use crate::kafka::{flags, kcat, unique, widen_topic};
+use crate::kafka::{alter_or_create_topic, flags, kcat, unique, widen_topic};
 use crate::realtime_resume;
 use crate::server::{Server, Site, binary};
 
@@ -230,6 +230,19 @@ fn topics_are_compared_with_the_cluster() {
     );
     assert!(!said(&created).contains("there."), "{}", said(&created));
     assert_eq!(client::post(server.address, &event(&stream, 2)).status, 201);
+    // A topic of others must take the events that intake takes, and what is added to them.
+    let there = format!("there.{stream}");
+    for (largest, fits) in [(4 << 20, false), (5 << 20, true)] {
+        alter_or_create_topic(&address, &there, largest);
+        let checked = topics(&site, &address, &["check"]);
+        let text = said(&checked);
+        assert_eq!(checked.status.success(), fits, "{text}");
+        assert_ne!(
+            text.contains("max.message.bytes is 4194304, not "),
+            fits,
+            "{text}"
+        );
+    }
     // What was created is as it should be; what is declared otherwise is named.
     let checked = topics(&site, &address, &["check"]);
     assert!(checked.status.success(), "{}", said(&checked));
@@ -258,7 +271,14 @@ fn a_server_says_what_its_cluster_does() {
     let site = site(
         &broker.address(),
         stream,
-        &["--set", "intake.deadline=3s", "--set", "kafka.request_timeout=2s"],
+        &[
+            "--set",
+            "intake.deadline=3s",
+            "--set",
+            "kafka.request_timeout=2s",
+            "--set",
+            "streams.heartbeat=1s",
+        ],
     );
     let server = site.start();
     let target = format!("/v2/stream/{stream}?since=1970-01-01");
@@ -293,13 +313,18 @@ fn a_server_says_what_its_cluster_does() {
     let refused = client::post(server.address, &event(stream, 2));
     let (status, text) = (refused.status, refused.text());
     assert_eq!(status, 503, "{text}");
-    // The reader is told, with a place to resume from: never a silent stall.
+    // The reader is told, with a place to resume from: never a silent stall. Until then it sees that the
+    // server is there.
+    let mut heartbeats = 0;
     let error = loop {
         let frame = reader.frame().expect("the stream says why it ends");
-        if frame.field("event") == Some("error") {
-            break frame;
+        match frame.field("event") {
+            Some("error") => break frame,
+            _ => assert_eq!(frame.lines, [":"], "nothing but heartbeats"),
         }
+        heartbeats += 1;
     };
+    assert!(heartbeats >= 3, "{heartbeats} heartbeats in an outage of 15 s");
     assert!(!error.lines.is_empty());
     let id = error.field("id").expect("the place to go on from").to_owned();
     while reader.frame().is_some() {}

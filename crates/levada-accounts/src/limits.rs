@@ -62,9 +62,6 @@ pub const HASHES_WAITING_MAX: usize = 64;
 /// Characters of a user name, a password and most other texts of the routes (contract §3.1).
 pub const TEXT_CHARS_MAX: usize = 255;
 
-/// Longest proposed password of `/v1/change-password` (contract §3.1 allows one more there).
-pub const PROPOSED_PASSWORD_CHARS_MAX: usize = 256;
-
 /// Shortest password that is accepted as a new one (contract §3.1, `/v1/create-user`).
 pub const PASSWORD_CHARS_MIN: usize = 8;
 

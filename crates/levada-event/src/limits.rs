@@ -12,5 +12,9 @@ pub const NAME_BYTES_MAX: usize = 249;
 /// for the fields that delivery adds.
 pub const RECORD_BYTES_MAX: usize = 20 * 1024 * 1024 - 4096;
 
+/// Longest line in bytes, without its line feed, that clients of the Realtime API read (contract realtime
+/// §5.1). A longer one would end them, and again whenever they resume.
+pub const LINE_BYTES_MAX: usize = 20 * 1024 * 1024 - 1;
+
 /// Most partitions a topic may have. The Realtime API uses 50; the rest is room to choose.
 pub const PARTITIONS_MAX: u32 = 1024;

@@ -10,9 +10,7 @@ use crate::accounts::Accounts;
 use crate::accounts::counters::count;
 use crate::clock::later;
 use crate::error::AuthError;
-use crate::limits::{
-    BODY_BYTES_MAX, PASSWORD_CHARS_MIN, PROPOSED_PASSWORD_CHARS_MAX, RESET_CODE_LIFETIME, TEXT_CHARS_MAX,
-};
+use crate::limits::{BODY_BYTES_MAX, PASSWORD_CHARS_MIN, RESET_CODE_LIFETIME, TEXT_CHARS_MAX};
 use crate::model::{Code, Purpose, Session, User};
 use crate::name::user_name;
 use crate::notify::Notice;
@@ -22,8 +20,9 @@ use crate::response::Response;
 use crate::secret::{Secret, fingerprint, random_words};
 use crate::store::Kind;
 
-/// Shortest and longest texts of `/v1/change-password` (contract realtime §3.1).
-const CHANGED: std::ops::RangeInclusive<usize> = 6..=PROPOSED_PASSWORD_CHARS_MAX;
+/// Shortest and longest texts of `/v1/change-password` (contract realtime §3.1, which allows one character
+/// more there than login takes: its owner could not log in any more).
+const CHANGED: std::ops::RangeInclusive<usize> = 6..=TEXT_CHARS_MAX;
 /// Longest confirmation code (contract realtime §3.1).
 const CODE_CHARS_MAX: usize = 2048;
 

@@ -137,7 +137,7 @@ async fn case_122_what_cannot_be_read() {
         ),
         (
             "/v1/change-password",
-            json!({ "access_token": "x", "previous_password": PASSWORD, "proposed_password": "x".repeat(257) }),
+            json!({ "access_token": "x", "previous_password": PASSWORD, "proposed_password": "x".repeat(256) }),
         ),
         (
             "/v1/new-password-required",

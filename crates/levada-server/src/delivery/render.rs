@@ -6,6 +6,7 @@
 use std::sync::{Arc, LazyLock};
 
 use levada_event::filter::Filter;
+use levada_event::limits::LINE_BYTES_MAX;
 use levada_event::select::{Selection, SelectionSpec, Separators, Verdict};
 use levada_event::splice::Dialect;
 use levada_event::{Flags, Offset, RecordRef, Timestamp};
@@ -177,6 +178,10 @@ impl Renderer {
             self.out.extend_from_slice(self.id.as_bytes());
             self.out.extend_from_slice(sse::DATA);
         }
+        let line_start = match shape.format {
+            Format::Sse => self.out.len() - sse::DATA.len(),
+            Format::Ndjson => start,
+        };
         if direct {
             let verdict = shape.selection.apply(record, origin, &mut self.out);
             if verdict != Verdict::Sent {
@@ -188,6 +193,14 @@ impl Renderer {
             if self.text.capacity() > TEXT_BYTES_KEPT {
                 self.text = Vec::new();
             }
+        }
+        // Our own intake takes no event so long; other producers of a topic may write what they like.
+        let is_line = shape.api == Api::Realtime;
+        if is_line && self.out.len() - line_start > LINE_BYTES_MAX {
+            self.out.truncate(start);
+            let of = &shape.lanes[lane].of;
+            tracing::warn!(partition = %of, offset = record.offset, "an event is longer than the 20 MiB that clients read, left out");
+            return Verdict::Unreadable;
         }
         self.out.extend_from_slice(match shape.format {
             Format::Sse => sse::END,

@@ -4,6 +4,8 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use levada_event::Start;
+use levada_event::select::{Selection, SelectionSpec, Separators};
+use levada_event::splice::Dialect;
 use levada_log::LogError;
 use levada_wire::cursor;
 use tokio::time::Instant;
@@ -197,6 +199,29 @@ async fn what_is_no_event_is_left_out_and_counted() {
     );
     assert_eq!(reader.event_soon().await.unwrap().offset, 5);
     assert_eq!(rig.stat("skipped"), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn lines_that_clients_cannot_read_are_left_out_and_counted() {
+    let rig = Rig::of_the_contract().await;
+    // Escaped, each of these takes three times its room.
+    let long = foreign(&format!(r#"{{"a":"{}"}}"#, "\u{85}".repeat(4 << 20)));
+    rig.append("single", 0, &[long, event("later", T0)]).await;
+    for (format, skipped) in [(Format::Ndjson, 1), (Format::Sse, 2)] {
+        let mut asked = request(&["single"]);
+        (asked.api, asked.format) = (Api::Realtime, format);
+        asked.from = earliest();
+        asked.selection = Selection::new(SelectionSpec {
+            dialect: Dialect::Meta,
+            separators: Separators::Escaped,
+            ..SelectionSpec::default()
+        })
+        .unwrap();
+        let mut reader = rig.open(asked).await;
+        let text = reader.until("later").await;
+        assert!(text.len() < 1000, "{}", text.len());
+        assert_eq!(rig.stat("skipped"), skipped);
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -300,8 +300,8 @@ impl Params {
     }
 
     fn time(&self, name: &str, text: &str) -> Result<Option<Timestamp>, String> {
-        if self.strict && !original::has_zone(text) {
-            return Err(format!("{name} {text:?} has no zone: write RFC 3339"));
+        if self.strict && !original::is_strict(text) {
+            return Err(format!("{name} {text:?} is not a time of RFC 3339 with its zone"));
         }
         time(name, text)
     }

@@ -22,11 +22,14 @@ pub(super) const EVENTS_PER_SECOND: u32 = 50;
 /// Integers from here on are printed with an exponent, and then match nothing (§1.5).
 const INTEGERS_BELOW: f64 = 1e6;
 
-/// Whether a time ends in `Z` or an offset; the zero time of Go counts too.
-pub(super) fn has_zone(text: &str) -> bool {
+/// Whether a time ends in `Z` or an offset with hours and minutes, and has no hour 24 and no second 60; the
+/// zero time of Go counts too.
+pub(super) fn is_strict(text: &str) -> bool {
     let zone = text.get(19..).unwrap_or_default();
     let zone = zone.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.' || c == ',');
-    zone == "Z" || zone.starts_with(['+', '-'])
+    let is_offset = zone.starts_with(['+', '-']) && zone.len() == 6 && zone.as_bytes()[3] == b':';
+    let leaps = text.get(11..13) == Some("24") || text.get(17..19) == Some("60");
+    (zone == "Z" || is_offset) && !leaps
 }
 
 /// The answer to a path of the API with a slash at its end.
@@ -174,13 +177,17 @@ mod tests {
             ("2025-01-01T00:00:00Z", true),
             ("2025-01-01T00:00:00.5+01:00", true),
             ("2025-01-01T00:00:00,5-01:00", true),
+            ("2025-01-01T00:00:00+01", false),
+            ("2025-01-01T00:00:00+0100", false),
+            ("2025-01-01T24:00:00Z", false),
+            ("2016-12-31T23:59:60Z", false),
             ("2025-01-01T00:00:00", false),
             ("2025-01-01T00:00:00.5", false),
             ("2025-01-01T00:00:00 00:00", false),
             ("2025-01-01", false),
             ("", false),
         ] {
-            assert_eq!(has_zone(text), has, "{text}");
+            assert_eq!(is_strict(text), has, "{text}");
         }
     }
 

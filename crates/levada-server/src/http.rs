@@ -33,6 +33,7 @@ mod connection;
 mod events;
 mod feeds;
 mod headers;
+mod in_flight;
 mod info;
 mod realtime;
 mod received;
@@ -42,6 +43,7 @@ mod spec;
 mod stream;
 
 use connection::Protocols;
+use in_flight::InFlight;
 pub use info::{Hinders, Unready};
 use received::RequestBody;
 pub use respond::Body;
@@ -71,7 +73,7 @@ pub struct App {
     pub(crate) clients: clients::Clients,
     /// Open Realtime connections per account.
     pub(crate) per_account: clients::Clients,
-    pub(crate) in_flight: Arc<Semaphore>,
+    pub(crate) in_flight: InFlight,
     pub(crate) spec: spec::SpecCache,
     fixed: headers::Fixed,
     pub(crate) shutdown: Shutdown,
@@ -101,7 +103,7 @@ impl App {
             unready,
             auth,
         } = parts;
-        let in_flight = Arc::new(Semaphore::new(events::permits(config.intake.in_flight_bytes_max)));
+        let in_flight = InFlight::new(config.intake.in_flight_bytes_max);
         let clients = clients::Clients::new(config.streams.connections_per_client);
         let per_account = clients::Clients::new(config.auth.connections_per_account);
         Self {

@@ -184,7 +184,7 @@ pub const KEYS: &[Key] = &[
     key(
         "intake.in_flight_bytes_max",
         "\"256MiB\"",
-        "Bytes of request bodies in work at one time; more requests wait, and are answered 503 when their deadline passes.",
+        "Bytes of request bodies in work at one time, at most half of them hasty; more requests wait, and are answered 503 when their deadline passes.",
     ),
     key(
         "intake.deadline",

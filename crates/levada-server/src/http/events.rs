@@ -2,7 +2,7 @@
 //! (contract eventplatform §1.3, §1.4).
 
 use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,14 +13,11 @@ use levada_event::Timestamp;
 use levada_wire::report::{REASON_EMPTY, reason_hasty, reason_phrase};
 use levada_wire::{ErrorCode, Report};
 use percent_encoding::percent_decode_str;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::in_flight::Admitted;
 use super::respond::{Body, JSON, empty, plain};
 use super::{App, Call, body};
 use crate::intake::{BodyFault, RequestContext};
-
-/// Unit in which bodies in work are counted, so that the count fits a semaphore.
-const PERMIT_BYTES: usize = 1024;
 
 /// What a body of unknown size is counted as until it is read.
 const UNKNOWN_BYTES: usize = 1024 * 1024;
@@ -36,10 +33,6 @@ fn carries_events(headers: &HeaderMap) -> bool {
     MEDIA_TYPES
         .iter()
         .any(|carries| text.eq_ignore_ascii_case(carries.as_bytes()))
-}
-
-pub(super) fn permits(bytes: usize) -> usize {
-    (bytes / PERMIT_BYTES).clamp(1, Semaphore::MAX_PERMITS)
 }
 
 pub(super) async fn post(app: &App, call: Call) -> Response<Body> {
@@ -64,7 +57,7 @@ pub(super) async fn post(app: &App, call: Call) -> Response<Body> {
     let max = app.config.intake.body_bytes_max;
     let bytes = expected(call.request.headers(), max);
     let deadline = app.config.intake.deadline;
-    let Some(mut permit) = admit(app, bytes, deadline).await else {
+    let Some(mut permit) = app.in_flight.admit(bytes, hasty, deadline).await else {
         let detail = "too many requests are in work; try again";
         return fault(app, &call, ErrorCode::Overloaded, "OverloadedError", detail);
     };
@@ -86,10 +79,7 @@ pub(super) async fn post(app: &App, call: Call) -> Response<Body> {
         return empty_body(app);
     }
     // What the body turned out not to need, others may have.
-    let spare = permit
-        .num_permits()
-        .saturating_sub(text.len().div_ceil(PERMIT_BYTES).max(1));
-    drop(permit.split(spare));
+    permit.shrink(text.len());
     let mut context = context(headers, peer, received, deadline);
     context.may_write = may_write;
     context.schema_uri = query_value(&query, &app.config.intake.schema_uri_query_param);
@@ -113,7 +103,7 @@ fn post_hasty(
     request: &http::Request<()>,
     text: Bytes,
     mut context: RequestContext,
-    permit: OwnedSemaphorePermit,
+    permit: Admitted,
 ) -> Response<Body> {
     context.hasty = true;
     let events = match app.intake.count(&text) {
@@ -158,7 +148,7 @@ pub(super) async fn test(app: &App, call: Call) -> Response<Body> {
     context.may_write = may_write;
     let request = http::Request::from_parts(parts, ());
     if hasty {
-        let Some(permit) = admit(app, text.len(), app.config.intake.deadline).await else {
+        let Some(permit) = app.in_flight.admit(text.len(), true, deadline).await else {
             return app.body_fault(
                 &request,
                 ErrorCode::Overloaded,
@@ -232,16 +222,6 @@ fn expected(headers: &HeaderMap, max: usize) -> usize {
         return max;
     }
     body::announced(headers).unwrap_or(UNKNOWN_BYTES).min(max)
-}
-
-async fn admit(app: &App, bytes: usize, deadline: Duration) -> Option<OwnedSemaphorePermit> {
-    let total = permits(app.config.intake.in_flight_bytes_max);
-    let wanted = bytes.div_ceil(PERMIT_BYTES).clamp(1, total);
-    let wanted = u32::try_from(wanted).unwrap_or(u32::MAX);
-    tokio::time::timeout(deadline, app.in_flight.clone().acquire_many_owned(wanted))
-        .await
-        .ok()?
-        .ok()
 }
 
 fn fault(app: &App, call: &Call, code: ErrorCode, title: &str, detail: &str) -> Response<Body> {
@@ -349,10 +329,7 @@ impl App {
 
     /// Waits until all requests and hasty batches in work are done, at most `timeout`.
     pub(super) async fn wait_for_background(&self, timeout: Duration) {
-        let all = permits(self.config.intake.in_flight_bytes_max);
-        let all = u32::try_from(all).unwrap_or(u32::MAX);
-        let waited = tokio::time::timeout(timeout, Arc::clone(&self.in_flight).acquire_many_owned(all)).await;
-        if waited.is_err() {
+        if !self.in_flight.none_left(timeout).await {
             tracing::warn!("hasty events were still in work after the drain timeout");
         }
     }

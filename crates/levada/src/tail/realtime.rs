@@ -100,11 +100,9 @@ pub(super) async fn run(args: Args, stop: Stop) -> Result<Exit, Failure> {
         due: Instant::now() + SAVE_EVERY,
     };
     let end = tail.follow(&mut file, &stop).await?;
-    if let End::BrokenPipe = end {
-        // What was lost in the pipe is not saved as printed.
+    if matches!(end, End::BrokenPipe) || !tail.flush_and_save(&mut file)? {
         return Ok(Exit::Ok);
     }
-    tail.flush_and_save(&mut file)?;
     if let End::Interrupted = end {
         tail.hint(file.as_ref());
     }
@@ -146,7 +144,9 @@ impl Tail {
             }
             if Instant::now() >= self.due {
                 self.due = Instant::now() + SAVE_EVERY;
-                self.flush_and_save(file)?;
+                if !self.flush_and_save(file)? {
+                    return Ok(End::BrokenPipe);
+                }
                 self.meter.show();
             }
             let delivery = match self.subscriber.next().now_or_never() {
@@ -189,15 +189,20 @@ impl Tail {
     }
 
     /// Writes what was printed, then the position behind it.
-    fn flush_and_save(&mut self, file: &mut Option<ResumeFile>) -> Result<(), Failure> {
-        self.output.flush().map_err(WriteError::into_failure)?;
+    /// `false` when nobody reads the output any more: what was lost in the pipe is not saved as printed.
+    fn flush_and_save(&mut self, file: &mut Option<ResumeFile>) -> Result<bool, Failure> {
+        match self.output.flush() {
+            Ok(()) => {}
+            Err(WriteError::BrokenPipe) => return Ok(false),
+            Err(error) => return Err(error.into_failure()),
+        }
         let position = self.subscriber.position();
         if let Some(file) = file
             && *position != RealtimePosition::default()
         {
             file.save(&position.to_string()).map_err(failure)?;
         }
-        Ok(())
+        Ok(true)
     }
 
     fn tell(&mut self, notice: &RealtimeNotice) {

@@ -1,6 +1,6 @@
 //! `levada tail` over the Realtime API, against a scripted server: what it asks, what it keeps.
 
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 
@@ -44,6 +44,22 @@ fn body(asked: &Asked) -> Value {
 
 fn run(mut command: Command) -> Output {
     command.output().unwrap()
+}
+
+#[test]
+fn whoever_has_read_enough_may_close_the_pipe() {
+    for timeout in ["10s", "300ms"] {
+        let server = Scripted::start(vec![untold(), answer(&[line(0, 7)])]);
+        let mut command = tail(&server, &["--connections", "1", "--timeout", timeout]);
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        let out = child.wait_with_output().unwrap();
+        assert_eq!(out.status.code(), Some(0), "{}", text(&out.stderr));
+    }
 }
 
 #[test]

@@ -4,7 +4,9 @@
 
 mod defaults;
 
+use crate::upstream::hex;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use std::path::PathBuf;
 
 /// Settings of the feeds service. Every key has a default; an empty table serves Wikimedia's wikis from the public
@@ -113,7 +115,8 @@ pub struct UpstreamConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CacheConfig {
-    /// File of the embedded store that lets caches survive a restart. Default none: memory only.
+    /// File of the embedded store that lets caches survive a restart. None, or an empty path, is memory only. Default
+    /// none; the server puts `feeds.redb` into its data directory.
     pub path: Option<PathBuf>,
     /// Largest size of the store's file, bytes, at least 4 MiB. The oldest entries go first; at most a quarter of the
     /// file is entries. Default 1 GiB.
@@ -247,6 +250,20 @@ impl FeedsConfig {
             ));
         }
         Ok(())
+    }
+
+    /// A short hash of where the wikis are asked.
+    pub(crate) fn bases(&self) -> String {
+        let commons = self.commons.as_deref().unwrap_or(&self.mediawiki);
+        let bases = [
+            self.mediawiki.as_str(),
+            &self.script_path,
+            &self.summaries,
+            &self.pageviews,
+            commons,
+            &self.commons_domain,
+        ];
+        hex(&Sha256::digest(bases.join("\n").as_bytes())[..4])
     }
 
     /// Whether a wiki of this (lower-case) domain may be asked for.

@@ -18,7 +18,7 @@ mod random;
 mod results;
 mod tfa;
 
-pub(crate) use announce::announcements;
+pub(crate) use announce::{announcements, campaigns};
 pub(crate) use key::{Feed, FeedKey};
 pub(crate) use kitchen::Kitchen;
 pub(crate) use plate::Plate;

@@ -7,11 +7,39 @@ use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::watch;
 
 /// Flights by key.
 pub(crate) struct Flights<V> {
-    under_way: Mutex<HashMap<String, watch::Receiver<Option<V>>>>,
+    under_way: Mutex<HashMap<String, Flight<V>>>,
+}
+
+/// A flight that is under way.
+struct Flight<V> {
+    landing: watch::Receiver<Option<V>>,
+    overtaken: Overtaken,
+}
+
+/// That what a flight brings was outdated while it was under way.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Overtaken(Arc<AtomicBool>);
+
+impl Overtaken {
+    /// Whether it was, so far.
+    pub(crate) fn so_far(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+/// What came of joining a flight.
+pub(crate) struct Landed<V> {
+    /// The result; `None` when the flight ended without one, that is, by a panic.
+    pub(crate) value: Option<V>,
+    /// Whether the flight had begun before, and was overtaken before it was joined.
+    pub(crate) was_overtaken: bool,
+    /// Whether the flight had begun before.
+    pub(crate) was_under_way: bool,
 }
 
 impl<V> Default for Flights<V> {
@@ -30,9 +58,31 @@ impl<V: Clone + Send + Sync + 'static> Flights<V> {
         M: FnOnce() -> F,
         F: Future<Output = V> + Send + 'static,
     {
-        let mut landing = self.board(key, make).0;
-        let landed = landing.wait_for(Option::is_some).await.ok()?;
-        landed.clone()
+        self.board(key, |_| make()).await.value
+    }
+
+    /// As [`Flights::join`], for flights that can be overtaken.
+    pub(crate) fn board<M, F>(
+        self: &Arc<Self>,
+        key: String,
+        make: M,
+    ) -> impl Future<Output = Landed<V>> + use<M, F, V>
+    where
+        M: FnOnce(Overtaken) -> F,
+        F: Future<Output = V> + Send + 'static,
+    {
+        let (mut landing, was_under_way, was_overtaken) = self.enter(key, make);
+        async move {
+            let value = match landing.wait_for(Option::is_some).await {
+                Ok(landed) => landed.clone(),
+                Err(_) => None,
+            };
+            Landed {
+                value,
+                was_overtaken,
+                was_under_way,
+            }
+        }
     }
 
     /// Starts the flight of `key` unless it is under way, and does not wait. True when it was started.
@@ -41,22 +91,35 @@ impl<V: Clone + Send + Sync + 'static> Flights<V> {
         M: FnOnce() -> F,
         F: Future<Output = V> + Send + 'static,
     {
-        self.board(key, make).1
+        !self.enter(key, |_| make()).1
     }
 
-    fn board<M, F>(self: &Arc<Self>, key: String, make: M) -> (watch::Receiver<Option<V>>, bool)
+    /// What the flight of `key` brings, if it is under way, is outdated.
+    pub(crate) fn overtake(&self, key: &str) {
+        if let Some(flight) = self.under_way.lock().get(key) {
+            flight.overtaken.0.store(true, Ordering::SeqCst);
+        }
+    }
+
+    /// The landing, whether the flight was under way, and whether it was overtaken already.
+    fn enter<M, F>(self: &Arc<Self>, key: String, make: M) -> (watch::Receiver<Option<V>>, bool, bool)
     where
-        M: FnOnce() -> F,
+        M: FnOnce(Overtaken) -> F,
         F: Future<Output = V> + Send + 'static,
     {
         let mut under_way = self.under_way.lock();
-        if let Some(landing) = under_way.get(&key) {
-            return (landing.clone(), false);
+        if let Some(flight) = under_way.get(&key) {
+            return (flight.landing.clone(), true, flight.overtaken.so_far());
         }
         let (result, landing) = watch::channel(None);
-        under_way.insert(key.clone(), landing.clone());
+        let overtaken = Overtaken::default();
+        let flight = Flight {
+            landing: landing.clone(),
+            overtaken: overtaken.clone(),
+        };
+        under_way.insert(key.clone(), flight);
         drop(under_way);
-        let pilot = make();
+        let pilot = make(overtaken);
         let log = Entry {
             flights: Arc::clone(self),
             key,
@@ -68,7 +131,7 @@ impl<V: Clone + Send + Sync + 'static> Flights<V> {
             drop(log);
             result.send_replace(Some(value));
         });
-        (landing, true)
+        (landing, false, false)
     }
 }
 
@@ -114,6 +177,29 @@ mod tests {
         assert_eq!(stayer.await.expect("no panic"), Some(1));
         assert_eq!(runs.load(Ordering::SeqCst), 1);
         assert!(flights.under_way.lock().is_empty());
+    }
+
+    #[tokio::test]
+    async fn whoever_boards_after_it_was_overtaken_is_told() {
+        let flights: Arc<Flights<bool>> = Arc::default();
+        let go = Arc::new(tokio::sync::Notify::new());
+        let board = || {
+            let go = Arc::clone(&go);
+            flights.board("k".into(), move |overtaken| async move {
+                go.notified().await;
+                overtaken.so_far()
+            })
+        };
+        let (first, second) = (board(), board());
+        flights.overtake("k");
+        flights.overtake("another");
+        let third = board();
+        go.notify_one();
+        let (first, second, third) = tokio::join!(first, second, third);
+        let told = |landed: &Landed<bool>| (landed.was_under_way, landed.was_overtaken, landed.value);
+        assert_eq!(told(&first), (false, false, Some(true)));
+        assert_eq!(told(&second), (true, false, Some(true)));
+        assert_eq!(told(&third), (true, true, Some(true)));
     }
 
     #[tokio::test]

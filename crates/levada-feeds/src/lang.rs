@@ -51,6 +51,7 @@ pub struct Rules {
     campaigns: Vec<Campaign>,
     configuration: String,
     availability: Availability,
+    fingerprint: String,
 }
 
 static EMBEDDED: LazyLock<Arc<Rules>> = LazyLock::new(|| {
@@ -116,6 +117,11 @@ impl Rules {
     /// The body of the availability feed.
     pub fn availability(&self) -> &Availability {
         &self.availability
+    }
+
+    /// Differs whenever the tables differ.
+    pub fn fingerprint(&self) -> &str {
+        &self.fingerprint
     }
 
     /// The body of the configuration feed: minified JSON, keys in the order of the file.

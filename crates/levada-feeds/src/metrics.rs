@@ -101,17 +101,8 @@ impl Metrics {
     }
 
     /// Counts a feed that was served past its time, `why`: `revalidating`, `error`, `late`.
-    pub(crate) fn stale(&self, feed: &'static str, why: &'static str, age_ms: i64) {
+    pub(crate) fn stale(&self, feed: &'static str, why: &'static str) {
         self.stale.add((feed, why), 1);
-        self.stale_age_ms.lock().insert(feed, age_ms);
-    }
-
-    /// Notes that a feed was served fresh.
-    pub(crate) fn fresh(&self, feed: &'static str) {
-        let mut ages = self.stale_age_ms.lock();
-        if let Some(age) = ages.get_mut(feed) {
-            *age = 0;
-        }
     }
 
     /// Counts a part that could not be served at all.
@@ -135,7 +126,13 @@ impl Metrics {
     }
 
     /// Sets the gauges that are read when the text is made.
-    pub(crate) fn sizes(&self, sizes: &[(Kept, u64)], dropped: u64) {
+    pub(crate) fn sizes(
+        &self,
+        sizes: &[(Kept, u64)],
+        dropped: u64,
+        stale_age_ms: BTreeMap<&'static str, i64>,
+    ) {
+        *self.stale_age_ms.lock() = stale_age_ms;
         let mut bytes = self.cache_bytes.lock();
         for (kept, size) in sizes {
             bytes.insert(kept.name(), *size);
@@ -242,7 +239,7 @@ impl Metrics {
             out,
             "stale_age_seconds",
             "gauge",
-            "Age of the feed served last past its time; 0 when fresh again.",
+            "Age of the oldest feed past its time of those that were asked for lately; 0 when there is none.",
         );
         for (feed, age) in &*self.stale_age_ms.lock() {
             line(out, "stale_age_seconds", &[("feed", feed)], *age as f64 / 1000.0);
@@ -293,7 +290,7 @@ mod tests {
         let metrics = Metrics::default();
         metrics.request("news", 200, Duration::from_millis(3));
         metrics.request("news", 200, Duration::from_secs(60));
-        metrics.sizes(&Kept::ALL.map(|kept| (kept, 1)), 2);
+        metrics.sizes(&Kept::ALL.map(|kept| (kept, 1)), 2, BTreeMap::new());
         let text = metrics.text();
         for expected in [
             "levada_feeds_requests_total{endpoint=\"news\",status=\"200\"} 2\n",

@@ -122,7 +122,9 @@ impl Feeds {
                 problem,
             }
         })?;
-        let disk = match &config.cache.path {
+        // An empty path is how a configuration says that there is to be none.
+        let path = config.cache.path.as_ref();
+        let disk = match path.filter(|path| !path.as_os_str().is_empty()) {
             Some(path) => Some(Arc::new(Disk::open(path, config.cache.disk_bytes)?)),
             None => None,
         };
@@ -285,7 +287,11 @@ impl Feeds {
         sizes.push((Kept::Result, self.inner.kitchen.results.bytes()));
         sizes.push(self.inner.answerer.size());
         let dropped = self.inner.disk.as_ref().map_or(0, |disk| disk.dropped());
-        self.inner.metrics.sizes(&sizes, dropped);
+        let kitchen = &self.inner.kitchen;
+        let now_ms = kitchen.clock.now_ms();
+        let lately_ms = now_ms - i64::from(self.inner.config.cache.refresh_idle_s) * 1000;
+        let ages = kitchen.results.stale_ages(now_ms, lately_ms);
+        self.inner.metrics.sizes(&sizes, dropped, ages);
         self.inner.metrics.text()
     }
 

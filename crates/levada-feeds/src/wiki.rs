@@ -11,7 +11,7 @@ mod trace;
 
 pub(crate) use fault::Fault;
 pub(crate) use page::Page;
-pub(crate) use trace::{Failure, Source, Trace};
+pub(crate) use trace::{Failure, Noted, Source, Trace};
 
 use crate::cache::{Disk, Got, Keep, Keeping, Shelf};
 use crate::config::FeedsConfig;
@@ -76,6 +76,7 @@ pub(crate) struct Wiki {
     siteinfo: Arc<Shelf<Arc<Siteinfo>>>,
     answers: Arc<Shelf<Bytes>>,
     page_ms: i64,
+    missing_ms: i64,
 }
 
 impl Wiki {
@@ -85,7 +86,7 @@ impl Wiki {
         disk: Option<Arc<Disk>>,
         metrics: &Arc<Metrics>,
     ) -> Wiki {
-        let fresh = &config.fresh;
+        let (fresh, origins) = (&config.fresh, config.bases());
         let spare_ms = i64::from(config.cache.stale_if_error_s) * 1000;
         let keeping = |found: u32, missing: u32| Keeping {
             found_ms: i64::from(found) * 1000,
@@ -108,6 +109,7 @@ impl Wiki {
             addresses: Addresses::new(config),
             pages: Shelf::new(
                 Kept::Page,
+                &origins,
                 cache.pages_bytes,
                 page,
                 disk.clone(),
@@ -115,6 +117,7 @@ impl Wiki {
             ),
             summaries: Shelf::new(
                 Kept::Summary,
+                &origins,
                 cache.summaries_bytes,
                 summary,
                 disk.clone(),
@@ -122,6 +125,7 @@ impl Wiki {
             ),
             siteinfo: Shelf::new(
                 Kept::Siteinfo,
+                &origins,
                 siteinfo_bytes,
                 site,
                 disk.clone(),
@@ -129,12 +133,14 @@ impl Wiki {
             ),
             answers: Shelf::new(
                 Kept::Answer,
+                &origins,
                 cache.answers_bytes,
                 views,
                 disk,
                 Arc::clone(metrics),
             ),
             page_ms: page.found_ms,
+            missing_ms: views.missing_ms,
         }
     }
 
@@ -229,7 +235,7 @@ impl Wiki {
         ask: &Ask,
         trace: &Trace,
     ) -> Result<Summary, Fault> {
-        trace.source(domain, title);
+        trace.linked(domain, title);
         let request = self.addresses.summary(domain, title, &ask.caller);
         let key = key(domain, title, &ask.caller);
         let fetch = self.bring(request, |request, answer| {
@@ -239,7 +245,7 @@ impl Wiki {
         let summary = trace.used(got);
         if summary.title().as_str() != title {
             // A redirect: a change of its target changes this summary too.
-            trace.source(domain, summary.title().as_str());
+            trace.redirect(domain, title, summary.title().as_str());
         }
         Ok(summary)
     }
@@ -298,11 +304,8 @@ impl Wiki {
         let request = self
             .addresses
             .top(project, (day.year(), day.month(), day.day()), &ask.caller);
-        let key = request.identity();
-        let got = self
-            .answers
-            .get(key, ask.now_ms, i64::MIN, self.bring(request, shape::top))
-            .await?;
+        let complete = |body: &Bytes| !shape::is_empty_top(body);
+        let got = self.views(request, ask, shape::top, complete).await?;
         Ok(trace.used(got))
     }
 
@@ -318,12 +321,29 @@ impl Wiki {
         let request = self
             .addresses
             .history(project, article, &from.compact(), &to.compact(), &ask.caller);
-        let key = request.identity();
-        let got = self
-            .answers
-            .get(key, ask.now_ms, i64::MIN, self.bring(request, shape::history))
-            .await?;
+        let last = to.compact();
+        let complete = |body: &Bytes| shape::has_day(body, &last);
+        let got = self.views(request, ask, shape::history, complete).await?;
         Ok(trace.used(got))
+    }
+
+    /// An answer of the pageview service. One that is not complete yet lives as long as one that is not there.
+    async fn views(
+        &self,
+        request: Request,
+        ask: &Ask,
+        read: fn(&Request, &Response) -> Result<Bytes, Fault>,
+        is_complete: impl Fn(&Bytes) -> bool,
+    ) -> Result<Got<Bytes>, Fault> {
+        let key = request.identity();
+        let fetch = self.bring(request.clone(), read);
+        let got = self.answers.get(key.clone(), ask.now_ms, i64::MIN, fetch).await?;
+        let asked_again_ms = ask.now_ms - self.missing_ms;
+        if got.made_ms > asked_again_ms || is_complete(&got.value) {
+            return Ok(got);
+        }
+        let fetch = self.bring(request, read);
+        self.answers.get(key, ask.now_ms, asked_again_ms + 1, fetch).await
     }
 
     /// Lets everything kept of a page be fetched again, in each of the language variants.
@@ -354,13 +374,14 @@ impl Wiki {
         &self,
         request: Request,
         read: R,
-    ) -> impl FnOnce() -> futures_util::future::BoxFuture<'static, Result<T, Fault>> + Send + 'static
+    ) -> impl Fn() -> futures_util::future::BoxFuture<'static, Result<T, Fault>> + Clone + Send + 'static
     where
         T: Send + 'static,
-        R: FnOnce(&Request, &Response) -> Result<T, Fault> + Send + 'static,
+        R: Fn(&Request, &Response) -> Result<T, Fault> + Clone + Send + 'static,
     {
         let fetch = Arc::clone(&self.fetch);
         move || {
+            let (fetch, request, read) = (Arc::clone(&fetch), request.clone(), read.clone());
             Box::pin(async move {
                 let answer = fetch
                     .fetch(request.clone())

@@ -86,6 +86,8 @@ pub struct StartOptions {
     pub insecure: bool,
     /// Add the demo streams and their schemas.
     pub demo: bool,
+    /// Answer for the feeds alone: every path is theirs but those that tell how the server does.
+    pub feeds_only: bool,
     /// Users to make before anyone is served, where there are accounts; those that exist stay as they are.
     pub users: Vec<NewUser>,
 }
@@ -273,7 +275,7 @@ pub async fn start(mut config: Config, options: StartOptions) -> Result<Running,
     let shutdown = Shutdown::default();
     let feeds = feeds::build(&config)?;
     if let Some(feeds) = &feeds {
-        feeds::spawn(feeds, &config, &catalog, &log, &shutdown);
+        feeds::spawn(feeds, &config, &catalog, &log, &shutdown)?;
     }
     let render = metrics.renderer(
         delivery.clone(),
@@ -298,6 +300,7 @@ pub async fn start(mut config: Config, options: StartOptions) -> Result<Running,
         metrics: render,
         unready: engine.unready(),
         auth: auth.clone(),
+        feeds_only: options.feeds_only,
         config: config.clone(),
     };
     let app = Arc::new(App::new(parts, shutdown.clone()));

@@ -65,6 +65,8 @@ pub struct App {
     pub delivery: Arc<Delivery>,
     /// The Explore feeds, where they are switched on.
     pub feeds: Option<levada_feeds::Feeds>,
+    /// Whether every path is the feeds' own but those that tell how the server does.
+    feeds_only: bool,
     /// Renders the metrics.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     /// Names what is not ready; empty when the server can serve. May block on files.
@@ -78,6 +80,9 @@ pub struct App {
     fixed: headers::Fixed,
     pub(crate) shutdown: Shutdown,
 }
+
+/// Longest path that stays the server's own beside feeds that have all others: `/readyz/streams/`.
+const LONGEST_OWN_PATH: usize = 16;
 
 /// A request with what the connection knows.
 pub(crate) struct Call {
@@ -102,6 +107,7 @@ impl App {
             metrics,
             unready,
             auth,
+            feeds_only,
         } = parts;
         let in_flight = InFlight::new(config.intake.in_flight_bytes_max);
         let clients = clients::Clients::new(config.streams.connections_per_client);
@@ -115,6 +121,7 @@ impl App {
             intake,
             delivery,
             feeds,
+            feeds_only,
             metrics,
             unready,
             auth,
@@ -135,7 +142,16 @@ impl App {
                 .headers()
                 .get(http::header::HOST)
                 .and_then(|h| h.to_str().ok());
-            if feeds.claims(&method, host, path) {
+            let is_theirs = if self.feeds_only {
+                path.len() > LONGEST_OWN_PATH
+                    || !matches!(
+                        Route::of(path, None),
+                        Route::Metrics | Route::Livez | Route::Readyz(_)
+                    )
+            } else {
+                feeds.claims(&method, host, path)
+            };
+            if is_theirs {
                 return feeds::answer(feeds, call).await;
             }
         }
@@ -195,6 +211,7 @@ pub struct AppParts {
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     pub unready: Arc<dyn Fn() -> Vec<Unready> + Send + Sync>,
     pub(crate) auth: Option<Auth>,
+    pub(crate) feeds_only: bool,
 }
 
 /// Where nothing is under way, a peer that does not answer three probes is gone within half a minute.

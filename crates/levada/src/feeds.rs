@@ -67,6 +67,7 @@ pub(crate) async fn run(args: Args, stop: Stop) -> Result<Exit, Failure> {
             config.log.kind = levada_server::config::LogKind::Memory;
             let options = StartOptions {
                 insecure,
+                feeds_only: true,
                 ..StartOptions::default()
             };
             let running = levada_server::start(config, options)
@@ -84,7 +85,7 @@ pub(crate) async fn run(args: Args, stop: Stop) -> Result<Exit, Failure> {
 
 async fn check(wiki: Wiki, record: Option<PathBuf>) -> Result<Exit, Failure> {
     let config = enabled(&wiki.settings, wiki.replay, record)?;
-    let feeds = levada_server::feeds::build_apart(&config).map_err(boot_failure)?;
+    let feeds = levada_server::feeds::build_apart(&config, wiki.date.as_deref()).map_err(boot_failure)?;
     let Some(feeds) = feeds else {
         return Err(Failure::new(Exit::Config, "the feeds are switched off"));
     };

@@ -187,8 +187,11 @@ impl Disk {
         self.send(Task::Put(name, bytes));
     }
 
-    /// Removes an entry behind.
+    /// Removes an entry behind. Costs nothing when there is none.
     pub(crate) fn remove(&self, shelf: &str, key: &str) {
+        if !self.may_have(shelf, key) {
+            return;
+        }
         let name = name(shelf, key);
         self.waiting.lock().insert(name.clone(), None);
         self.send(Task::Remove(name));
@@ -284,6 +287,9 @@ mod tests {
         disk.flush();
         assert!(disk.waiting.lock().is_empty());
         assert!(matches!(Disk::open(&path, 1), Err(StoreError::InUse(_))));
+        // What is not there need not be removed.
+        disk.remove("a", "never there");
+        assert!(disk.waiting.lock().is_empty());
         drop(disk);
         let disk = Disk::open(&path, 1 << 20).expect("a store");
         assert_eq!(disk.get("a", "k"), Some(record(1, 3)));

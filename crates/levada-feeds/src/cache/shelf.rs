@@ -4,7 +4,7 @@
 //! an old copy is given and says that it is old. Failures are never kept.
 
 use super::{Disk, Record};
-use crate::flight::Flights;
+use crate::flight::{Flights, Overtaken};
 use crate::metrics::{Kept, Metrics};
 use crate::wiki::Fault;
 use bytes::Bytes;
@@ -76,9 +76,12 @@ struct Head {
     missing: Option<Fault>,
 }
 
+/// How often somebody waits for an answer that turns out to be from before what they ask for.
+const ROUNDS: u32 = 3;
+
 /// A shelf.
 pub(crate) struct Shelf<T: Keep> {
-    name: &'static str,
+    name: Arc<str>,
     kept: Kept,
     memory: moka::sync::Cache<String, Arc<Shelved<T>>>,
     disk: Option<Arc<Disk>>,
@@ -88,9 +91,11 @@ pub(crate) struct Shelf<T: Keep> {
 }
 
 impl<T: Keep> Shelf<T> {
-    /// A shelf that holds up to `most_bytes` in memory.
+    /// A shelf that holds up to `most_bytes` in memory. In the store it has nothing in common with one of other
+    /// `origins`.
     pub(crate) fn new(
         kept: Kept,
+        origins: &str,
         most_bytes: u64,
         keeping: Keeping,
         disk: Option<Arc<Disk>>,
@@ -99,13 +104,13 @@ impl<T: Keep> Shelf<T> {
         let memory = moka::sync::Cache::builder()
             .max_capacity(most_bytes)
             .weigher(|key: &String, held: &Arc<Shelved<T>>| {
-                let value = held.value.as_ref().map_or(256, Keep::weight);
+                let value = held.value.as_ref().map_or_else(Fault::weight, Keep::weight);
                 u32::try_from(key.len() + value + 128).unwrap_or(u32::MAX)
             })
             .eviction_policy(moka::policy::EvictionPolicy::lru())
             .build();
         Arc::new(Shelf {
-            name: kept.name(),
+            name: format!("{} {origins}", kept.name()).into(),
             kept,
             memory,
             disk,
@@ -116,7 +121,8 @@ impl<T: Keep> Shelf<T> {
     }
 
     /// The answer for `key`: the one held when it is fresh at `now_ms` and was fetched at `not_before_ms` or later,
-    /// else the one that `fetch` brings, else an old copy.
+    /// else the one that `fetch` brings, else an old copy. One that is on its way counts when it was asked for late
+    /// enough and its page has not changed since.
     pub(crate) async fn get<M, F>(
         self: &Arc<Self>,
         key: String,
@@ -125,47 +131,52 @@ impl<T: Keep> Shelf<T> {
         fetch: M,
     ) -> Result<Got<T>, Fault>
     where
-        M: FnOnce() -> F + Send + 'static,
+        M: Fn() -> F + Clone + Send + 'static,
         F: Future<Output = Result<T, Fault>> + Send + 'static,
     {
-        if let Some(held) = self.memory.get(&key)
-            && self.is_fresh(&held, now_ms, not_before_ms)
-        {
-            self.metrics.cache(self.kept, "hit");
-            return give(&held, None);
+        let mut rounds = ROUNDS;
+        loop {
+            if let Some(held) = self.memory.get(&key)
+                && self.is_fresh(&held, now_ms, not_before_ms)
+            {
+                self.metrics.cache(self.kept, "hit");
+                return give(&held, None);
+            }
+            let (shelf, named, fetch) = (Arc::clone(self), key.clone(), fetch.clone());
+            let landed = self.flights.board(key.clone(), move |overtaken| async move {
+                shelf.renew(named, now_ms, not_before_ms, fetch, overtaken).await
+            });
+            let landed = landed.await;
+            let lost = || Err(Fault::internal("the fetching task ended by a panic"));
+            let answer = landed.value.unwrap_or_else(lost);
+            let too_early = |got: &Got<T>| got.stale.is_none() && got.made_ms < not_before_ms;
+            let is_from_before =
+                landed.was_overtaken || (landed.was_under_way && answer.as_ref().is_ok_and(too_early));
+            rounds -= 1;
+            if rounds == 0 || !is_from_before {
+                return answer;
+            }
         }
-        let (shelf, named) = (Arc::clone(self), key.clone());
-        let flight = self.flights.join(key, move || async move {
-            shelf.renew(named, now_ms, not_before_ms, fetch).await
-        });
-        flight
-            .await
-            .unwrap_or_else(|| Err(Fault::internal("the fetching task ended by a panic")))
     }
 
-    /// Lets the answer for `key` be fetched again by the next who wants it. True when there was one in memory.
+    /// Lets the answer for `key` be fetched again by the next who wants it, be it held or on its way. True when there
+    /// was one in memory.
     pub(crate) fn expire(&self, key: &str) -> bool {
-        match self.memory.get(key) {
-            Some(held) => {
-                self.memory.insert(
-                    key.to_owned(),
-                    Arc::new(Shelved {
-                        expired: true,
-                        ..(*held).clone()
-                    }),
-                );
-                if let Some(disk) = &self.disk {
-                    disk.remove(self.name, key);
-                }
-                true
-            }
-            None => {
-                if let Some(disk) = &self.disk {
-                    disk.remove(self.name, key);
-                }
-                false
-            }
+        self.flights.overtake(key);
+        if let Some(disk) = &self.disk {
+            disk.remove(&self.name, key);
         }
+        let held = self.memory.get(key);
+        if let Some(held) = &held
+            && !held.expired
+        {
+            let expired = Shelved {
+                expired: true,
+                ..(**held).clone()
+            };
+            self.memory.insert(key.to_owned(), Arc::new(expired));
+        }
+        held.is_some()
     }
 
     /// Bytes held in memory.
@@ -179,9 +190,10 @@ impl<T: Keep> Shelf<T> {
         now_ms: i64,
         not_before_ms: i64,
         fetch: M,
+        overtaken: Overtaken,
     ) -> Result<Got<T>, Fault>
     where
-        M: FnOnce() -> F,
+        M: Fn() -> F,
         F: Future<Output = Result<T, Fault>>,
     {
         let held = match self.memory.get(&key) {
@@ -197,7 +209,7 @@ impl<T: Keep> Shelf<T> {
         self.metrics.cache(self.kept, "miss");
         match fetch().await {
             Ok(value) => {
-                self.put(&key, Ok(value.clone()), now_ms);
+                self.put(&key, Ok(value.clone()), now_ms, &overtaken);
                 Ok(Got {
                     value,
                     made_ms: now_ms,
@@ -205,7 +217,7 @@ impl<T: Keep> Shelf<T> {
                 })
             }
             Err(fault) if fault.is_absence() => {
-                self.put(&key, Err(fault.clone()), now_ms);
+                self.put(&key, Err(fault.clone()), now_ms, &overtaken);
                 Err(fault)
             }
             Err(fault) => match held {
@@ -218,7 +230,11 @@ impl<T: Keep> Shelf<T> {
         }
     }
 
-    fn put(&self, key: &str, value: Result<T, Fault>, now_ms: i64) {
+    /// Keeps an answer, unless its page has changed while it was fetched.
+    fn put(&self, key: &str, value: Result<T, Fault>, now_ms: i64, overtaken: &Overtaken) {
+        if overtaken.so_far() {
+            return;
+        }
         if let Some(disk) = &self.disk {
             let head = Head {
                 made_ms: now_ms,
@@ -232,7 +248,7 @@ impl<T: Keep> Shelf<T> {
             })
             .encode()
             {
-                disk.put(self.name, key, bytes);
+                disk.put(&self.name, key, bytes);
             }
         }
         self.memory.insert(
@@ -243,16 +259,20 @@ impl<T: Keep> Shelf<T> {
                 expired: false,
             }),
         );
+        // It changed while the answer was put away.
+        if overtaken.so_far() {
+            self.expire(key);
+        }
     }
 
     async fn look_on_disk(&self, key: &str) -> Option<Arc<Shelved<T>>> {
-        let (name, wanted) = (self.name, key.to_owned());
+        let (name, wanted) = (Arc::clone(&self.name), key.to_owned());
         let disk = self.disk.as_ref()?;
-        if !disk.may_have(name, key) {
+        if !disk.may_have(&name, key) {
             return None;
         }
         let read = disk.look(move |disk| {
-            let record: Record<Head> = Record::decode(&disk.get(name, &wanted)?)?;
+            let record: Record<Head> = Record::decode(&disk.get(&name, &wanted)?)?;
             let value = match record.head.missing {
                 Some(fault) => Err(fault),
                 None => Ok(T::from_store(&record.body)?),
@@ -302,11 +322,14 @@ mod tests {
     };
 
     fn shelf(disk: Option<Arc<Disk>>) -> Arc<Shelf<Bytes>> {
-        Shelf::new(Kept::Page, 1 << 20, KEEPING, disk, Arc::default())
+        Shelf::new(Kept::Page, "", 1 << 20, KEEPING, disk, Arc::default())
     }
 
     async fn get(shelf: &Arc<Shelf<Bytes>>, now_ms: i64, fetched: Result<&'static str, Fault>) -> String {
-        let fetch = move || async move { fetched.map(Bytes::from) };
+        let fetch = move || {
+            let fetched = fetched.clone();
+            async move { fetched.map(Bytes::from) }
+        };
         match shelf.get("k".into(), now_ms, 0, fetch).await {
             Ok(Got {
                 value, stale: None, ..
@@ -354,6 +377,21 @@ mod tests {
         assert_eq!(get(&shelf, 1, Err(Fault::internal("down"))).await, "old one");
         assert_eq!(get(&shelf, 1, Ok("two")).await, "two");
         assert_eq!(get(&shelf, 2, Ok("three")).await, "two");
+    }
+
+    #[tokio::test]
+    async fn what_is_missing_weighs_what_it_takes() {
+        let shelf = shelf(None);
+        let missing = Fault::Answered {
+            upstream: "html".into(),
+            status: 404,
+            content_type: None,
+            body: "x".repeat(900),
+            path: "/p".into(),
+        };
+        get(&shelf, 0, Err(missing)).await;
+        shelf.memory.run_pending_tasks();
+        assert!(shelf.bytes() > 1_000, "{}", shelf.bytes());
     }
 
     #[tokio::test]

@@ -11,7 +11,7 @@ use super::key::{Feed, FeedKey};
 use super::on_this_day::ReadDay;
 use super::plate::{Plate, Stale};
 use super::random::Urn;
-use super::results::{Entry, Results};
+use super::results::{Entry, Outdated, Results};
 use crate::cache::Disk;
 use crate::clock::Clock;
 use crate::config::FeedsConfig;
@@ -19,15 +19,16 @@ use crate::flight::Flights;
 use crate::http::Problem;
 use crate::lang::Rules;
 use crate::metrics::{Kept, Metrics};
-use crate::model::{DayPage, Siteinfo};
+use crate::model::{DayPage, DbTitle, Siteinfo};
 use crate::note::Note;
 use crate::parse::Compat;
 use crate::upstream::Fetch;
 use crate::upstream::address::Caller;
-use crate::wiki::{Ask, Failure, Fault, Page, Source, Trace, Wiki, in_time};
+use crate::wiki::{Ask, Fault, Noted, Page, Source, Trace, Wiki, in_time};
 use crate::work::Workers;
 use arc_swap::ArcSwap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
@@ -43,18 +44,25 @@ pub(crate) struct Kitchen {
     pub(super) days: moka::sync::Cache<String, ReadPage>,
     pub(super) readings: Arc<Flights<ReadDay>>,
     pub(super) urn: Urn,
-    pub(super) drawings: Arc<Flights<()>>,
+    pub(super) drawings: Arc<Flights<Result<Arc<[DbTitle]>, Refusal>>>,
     rules: ArcSwap<Rules>,
+    /// Counts the rules that were in force.
+    generation: AtomicU64,
+    /// Stands for site information that could not be had.
+    unknown_site: Arc<Siteinfo>,
     flights: Arc<Flights<Plate>>,
     stoves: Semaphore,
+    /// Places for those who are at a stove or wait for one.
+    places: Semaphore,
 }
 
-/// What a trace told when the feed was made.
+/// For each feed that may be in the making at once, so many may wait.
+const WAITING: usize = 4;
+
+/// What was noted while a feed was made, and whether it is outdated already.
 struct Traced {
-    sources: Vec<Source>,
-    failures: Vec<Failure>,
-    old_copy: Option<(i64, String)>,
-    outdated: Option<i64>,
+    noted: Noted,
+    outdated: Option<Outdated>,
 }
 
 /// The fault when a parser brings nothing.
@@ -75,9 +83,14 @@ impl Kitchen {
         metrics: Arc<Metrics>,
     ) -> Kitchen {
         let keep_ms = i64::from(config.cache.stale_if_error_s) * 1000;
+        let builds = config
+            .cache
+            .builds
+            .clamp(1, Semaphore::MAX_PERMITS / (WAITING + 1));
+        let manner = manner(&config, &rules);
         Kitchen {
             wiki: Wiki::new(fetch, &config, disk.clone(), &metrics),
-            results: Results::open(config.cache.results_bytes, disk, clock.now_ms(), keep_ms),
+            results: Results::open(config.cache.results_bytes, disk, clock.now_ms(), keep_ms, manner),
             work: Workers::for_processors(),
             quirks: Compat::from_switch(config.compat),
             days: moka::sync::Cache::builder()
@@ -93,8 +106,11 @@ impl Kitchen {
             urn: Urn::default(),
             drawings: Arc::default(),
             rules: ArcSwap::new(rules),
+            generation: AtomicU64::new(0),
+            unknown_site: Arc::default(),
             flights: Arc::default(),
-            stoves: Semaphore::new(config.cache.builds.clamp(1, Semaphore::MAX_PERMITS)),
+            stoves: Semaphore::new(builds),
+            places: Semaphore::new(builds * (WAITING + 1)),
             config,
             clock,
             metrics,
@@ -108,18 +124,31 @@ impl Kitchen {
 
     /// Puts other language rules in force; every feed is made anew for the next who asks.
     pub(crate) fn set_rules(&self, rules: Arc<Rules>) {
+        let manner = manner(&self.config, &rules);
         self.rules.store(rules);
+        // After the rules: who reads a day by the old ones does so under the old number.
+        self.generation.fetch_add(1, Ordering::SeqCst);
         self.days.invalidate_all();
-        self.results.outdate_all(self.clock.now_ms());
+        self.results.outdate_all(self.clock.now_ms(), manner);
+    }
+
+    /// The number of the rules in force; to be read before them.
+    pub(super) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::SeqCst)
+    }
+
+    /// Whether this is what site information could be had of.
+    pub(super) fn is_known(&self, site: &Arc<Siteinfo>) -> bool {
+        !Arc::ptr_eq(site, &self.unknown_site)
     }
 
     /// The feed: the one kept while it is fresh, a new one otherwise, the old one when there is no new one.
     pub(crate) async fn obtain(self: &Arc<Self>, key: &FeedKey, request_id: &Arc<str>) -> Plate {
         let plate = self.look_or_make(key, request_id).await;
         match &plate.stale {
-            Some(stale) => self.metrics.stale(key.feed.name(), stale.class, stale.age_ms),
+            Some(stale) => self.metrics.stale(key.feed.name(), stale.class),
             None if plate.is_lost() => self.metrics.failed(key.feed.name()),
-            None => self.metrics.fresh(key.feed.name()),
+            None => {}
         }
         plate
     }
@@ -147,8 +176,10 @@ impl Kitchen {
             return plate;
         };
         let why = plate.failed.clone().unwrap_or_else(|| Arc::from("unavailable"));
-        let age_ms = self.clock.now_ms() - entry.made_ms;
-        self.metrics.stale(key.feed.name(), "error", age_ms);
+        let now_ms = self.clock.now_ms();
+        let age_ms = now_ms - entry.made_ms;
+        entry.asked(now_ms);
+        self.metrics.stale(key.feed.name(), "error");
         let stale = Stale {
             age_ms,
             why,
@@ -177,7 +208,7 @@ impl Kitchen {
         let due = self.results.due(now_ms, ahead_ms, since_ms);
         let request_id: Arc<str> = Arc::from(crate::http::request_id());
         due.iter()
-            .filter(|key| self.launch(key, &request_id, now_ms))
+            .filter(|(key, since_ms)| self.launch(key, &request_id, *since_ms))
             .count()
     }
 
@@ -190,6 +221,9 @@ impl Kitchen {
         variants.sort_unstable();
         variants.dedup();
         self.wiki.expire(&source, &variants);
+        for page in self.results.redirects_to(&source, &keys) {
+            self.wiki.expire(&page, &variants);
+        }
         for key in &keys {
             self.metrics.invalidated(key.feed.name(), 1);
         }
@@ -221,7 +255,7 @@ impl Kitchen {
             Ok(site) => site,
             Err(fault) => {
                 trace.failure("siteinfo", &fault);
-                Arc::new(Siteinfo::default())
+                Arc::clone(&self.unknown_site)
             }
         }
     }
@@ -244,8 +278,10 @@ impl Kitchen {
                     self.launch(key, request_id, now_ms);
                     return Plate::stale(Arc::clone(entry), now_ms, "error", why);
                 }
-                None if entry.outdated_ms.is_none() && self.is_revalidable(entry, now_ms) => {
-                    self.launch(key, request_id, i64::MIN);
+                None if self.is_revalidable(entry, now_ms) => {
+                    if entry.outdated.is_none() || entry.is_worth_renewing(now_ms) {
+                        self.launch(key, request_id, i64::MIN);
+                    }
                     return Plate::stale(Arc::clone(entry), now_ms, "revalidating", "being refreshed");
                 }
                 _ => {}
@@ -254,9 +290,10 @@ impl Kitchen {
         self.metrics.cache(Kept::Result, "miss");
         let since_ms = entry
             .as_ref()
-            .and_then(|entry| entry.outdated_ms)
+            .and_then(|entry| entry.outdated)
+            .filter(|outdated| outdated.own)
             // What was fetched in the very millisecond of the change may be from before it.
-            .map_or(i64::MIN, |outdated_ms| outdated_ms + 1);
+            .map_or(i64::MIN, |outdated| outdated.since_ms.saturating_add(1));
         let deadline = Duration::from_millis(self.config.upstream.part_deadline_ms);
         match tokio::time::timeout(deadline, self.flight(key, request_id, since_ms)).await {
             Ok(plate) => plate,
@@ -288,8 +325,13 @@ impl Kitchen {
     }
 
     async fn make(self: Arc<Self>, key: FeedKey, request_id: Arc<str>, since_ms: i64) -> Plate {
-        let Ok(_stove) = self.stoves.acquire().await else {
-            return Plate::failed(Problem::late(), "shutting down");
+        let Ok(_place) = self.places.try_acquire() else {
+            return self.without(&key, "too many feeds are being made");
+        };
+        let deadline = Duration::from_millis(self.config.upstream.part_deadline_ms);
+        // Whoever wanted it has gone by then.
+        let Ok(Ok(_stove)) = tokio::time::timeout(deadline, self.stoves.acquire()).await else {
+            return self.without(&key, "no feed could be begun in time");
         };
         let now_ms = self.clock.now_ms();
         let caller = Caller {
@@ -300,23 +342,34 @@ impl Kitchen {
         let trace = Trace::default();
         let changes = self.results.changes();
         let cooked = self.cook(&key, &ask, &trace).await;
-        let (sources, failures, old_copy) = trace.finish();
+        let noted = trace.finish();
         // A page that changed while the feed was being made may have been read before the change.
-        let outdated = self
+        let changed = self.results.changed_since(changes, &noted.sources, &noted.own);
+        let outdated = changed.map(|own| Outdated {
+            since_ms: self.clock.now_ms(),
+            own,
+        });
+        if outdated.is_some() {
+            // Which page leads where was not known when the target changed.
+            let variants = [None, key.variant.clone()];
+            for (from, _) in &noted.redirects {
+                self.wiki.expire(from, &variants);
+            }
+        }
+        self.keep(&key, cooked, Traced { noted, outdated }, now_ms)
+    }
+
+    /// What is handed out when a feed is not even begun.
+    fn without(&self, key: &FeedKey, why: &str) -> Plate {
+        let now_ms = self.clock.now_ms();
+        match self
             .results
-            .changed_since(changes, &sources)
-            .then(|| self.clock.now_ms());
-        self.keep(
-            &key,
-            cooked,
-            Traced {
-                sources,
-                failures,
-                old_copy,
-                outdated,
-            },
-            now_ms,
-        )
+            .get(key)
+            .filter(|entry| self.is_usable(entry, now_ms))
+        {
+            Some(entry) => Plate::stale(entry, now_ms, "late", why),
+            None => Plate::failed(Problem::late(), why),
+        }
     }
 
     async fn cook(&self, key: &FeedKey, ask: &Ask, trace: &Trace) -> Result<Dish, Refusal> {
@@ -335,8 +388,27 @@ impl Kitchen {
         now_ms < entry.fresh_until_ms + i64::from(self.config.cache.stale_if_error_s) * 1000
     }
 
+    /// Whether the old one serves while a new one is made: when it is past its time, or when only a page that it shows
+    /// has changed.
     fn is_revalidable(&self, entry: &Entry, now_ms: i64) -> bool {
-        entry.made.json.is_some()
-            && now_ms < entry.fresh_until_ms + i64::from(self.config.cache.stale_while_revalidate_s) * 1000
+        let past_ms = match entry.outdated {
+            Some(outdated) if outdated.own => return false,
+            Some(outdated) => outdated.since_ms.min(entry.fresh_until_ms),
+            None => entry.fresh_until_ms,
+        };
+        let while_ms = i64::from(self.config.cache.stale_while_revalidate_s) * 1000;
+        entry.made.json.is_some() && now_ms < past_ms + while_ms
     }
+}
+
+/// What decides how feeds are made: the program, its quirks, the rules and where the wikis are asked. What was made in
+/// another manner is not taken for fresh after a restart.
+fn manner(config: &FeedsConfig, rules: &Rules) -> String {
+    format!(
+        "{} {} {} {}",
+        env!("CARGO_PKG_VERSION"),
+        config.compat,
+        rules.fingerprint(),
+        config.bases()
+    )
 }

@@ -77,7 +77,13 @@ impl Kitchen {
     /// Reads a day page, once for everybody who wants it and for as long as it is the same page.
     async fn read_day(&self, domain: &str, page: &Page, site: &Arc<Siteinfo>) -> ReadDay {
         // The same text at the same place is the same page; a fetched page gets a place of its own.
-        let key = format!("{domain}|{:p}|{}", Arc::as_ptr(&page.html), page.html.len());
+        let is_known = self.is_known(site);
+        let key = format!(
+            "{domain}|{}|{is_known}|{:p}|{}",
+            self.generation(),
+            Arc::as_ptr(&page.html),
+            page.html.len()
+        );
         if let Some((html, read)) = self.days.get(&key)
             && Arc::ptr_eq(&html, &page.html)
         {
@@ -95,7 +101,10 @@ impl Kitchen {
                 })
                 .await;
             let read = Arc::new(read.ok_or_else(lost)?);
-            days.insert(named, (html, Arc::clone(&read)));
+            // What was read without knowing the wiki's namespaces is read again when they are known.
+            if is_known {
+                days.insert(named, (html, Arc::clone(&read)));
+            }
             Ok(read)
         });
         flight

@@ -5,14 +5,14 @@
 //! not answer, titles that were handed out before are handed out again.
 
 use super::dish::Refusal;
-use super::kitchen::Kitchen;
+use super::kitchen::{Kitchen, lost};
 use crate::http::Problem;
 use crate::model::DbTitle;
 use crate::note::original_error;
 use crate::parse::random;
 use crate::wiki::{Ask, Fault, in_time};
 use parking_lot::Mutex;
-use rand::seq::SliceRandom;
+use rand::seq::{IndexedRandom, SliceRandom};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
@@ -72,6 +72,12 @@ impl Urn {
         lot.spent.back().map(|(_, title)| title.clone())
     }
 
+    /// Whether there is room for the titles of that wiki.
+    fn takes(&self, domain: &str) -> bool {
+        let urns = self.0.lock();
+        urns.len() < WIKIS || urns.contains_key(domain)
+    }
+
     fn fill(&self, domain: &str, now_ms: i64, titles: impl IntoIterator<Item = DbTitle>) {
         let mut urns = self.0.lock();
         if urns.len() >= WIKIS && !urns.contains_key(domain) {
@@ -91,32 +97,50 @@ impl Kitchen {
             if left < LOW {
                 let (kitchen, wiki, ask) = (Arc::clone(self), domain.to_owned(), ask.clone());
                 self.drawings.launch(domain.to_owned(), move || async move {
-                    if let Ok(titles) = kitchen.batch(&wiki, &ask).await {
-                        kitchen.urn.fill(&wiki, ask.now_ms, titles);
-                    }
+                    kitchen.draw_batch(&wiki, &ask).await
                 });
             }
             return Ok(title);
         }
-        let drawn = match tokio::time::timeout_at(ask.pieces_by, self.batch(domain, ask)).await {
-            Ok(drawn) => drawn,
-            Err(_) => Err(Fault::late().into()),
-        };
-        let titles = match drawn {
-            Ok(titles) => titles,
-            Err(refusal) if self.config.compat => return Err(refusal),
-            Err(refusal) => {
-                let since = ask.now_ms - i64::from(self.config.cache.stale_if_error_s) * 1000;
-                return self.urn.draw_again(domain, since).ok_or(refusal);
+        // Who comes at the same time shares an answer of the wiki, and takes turns when it is not enough for all.
+        let drawn = loop {
+            let (kitchen, wiki, own) = (Arc::clone(self), domain.to_owned(), ask.clone());
+            let drawing = self.drawings.join(domain.to_owned(), move || async move {
+                kitchen.draw_batch(&wiki, &own).await
+            });
+            let drawn = match tokio::time::timeout_at(ask.pieces_by, drawing).await {
+                Ok(drawn) => drawn.unwrap_or_else(|| Err(lost().into())),
+                Err(_) => Err(Fault::late().into()),
+            };
+            match drawn {
+                Ok(titles) => {
+                    if let Some((title, _)) = self.urn.draw(domain, since) {
+                        return Ok(title);
+                    }
+                    // Where the urn takes no more wikis, the answer itself has to do.
+                    if titles.is_empty() || !self.urn.takes(domain) {
+                        break Ok(titles.choose(&mut rand::rng()).cloned());
+                    }
+                }
+                Err(refusal) => break Err(refusal),
             }
         };
-        let last = titles.last().cloned();
-        self.urn.fill(domain, ask.now_ms, titles);
-        // Where the urn takes no more wikis, the answer itself has to do.
-        match self.urn.draw(domain, since).map(|(title, _)| title).or(last) {
-            Some(title) => Ok(title),
-            None => Err(Problem::not_found("The wiki has no article to choose from.").into()),
+        match drawn {
+            Ok(Some(title)) => Ok(title),
+            Ok(None) => Err(Problem::not_found("The wiki has no article to choose from.").into()),
+            Err(refusal) if self.config.compat => Err(refusal),
+            Err(refusal) => {
+                let since = ask.now_ms - i64::from(self.config.cache.stale_if_error_s) * 1000;
+                self.urn.draw_again(domain, since).ok_or(refusal)
+            }
         }
+    }
+
+    /// Fills the urn with the candidates of one answer, and gives them.
+    pub(crate) async fn draw_batch(&self, domain: &str, ask: &Ask) -> Result<Arc<[DbTitle]>, Refusal> {
+        let titles = self.batch(domain, ask).await?;
+        self.urn.fill(domain, ask.now_ms, titles.iter().cloned());
+        Ok(titles.into())
     }
 
     /// The best candidates of one answer, in no particular order.

@@ -12,7 +12,7 @@ use crate::wiki::{Failure, Source};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
@@ -31,6 +31,10 @@ pub(crate) struct Made {
     pub(crate) varies: bool,
     /// The pages it was built from.
     pub(crate) sources: Vec<Source>,
+    /// Those of them whose own text it was made from; of the others it shows a summary.
+    pub(crate) own: Vec<Source>,
+    /// Pages of which it shows a summary that is another page's, with that page.
+    pub(crate) redirects: Vec<(Source, Source)>,
     /// What it lacks because something failed.
     pub(crate) failures: Vec<Failure>,
     /// What the parsers noticed, in words.
@@ -43,13 +47,39 @@ impl Made {
         // Each source is here and in the index, there with a set of feeds (a table of four names).
         let source = |source: &Source| 2 * (source.domain.len() + source.title.len() + 64) + 320;
         let sources: usize = self.sources.iter().map(source).sum();
+        let redirects = self.redirects.iter().flat_map(|(from, to)| [from, to]);
+        let more = self.own.iter().chain(redirects);
+        let more: usize = more
+            .map(|source| source.domain.len() + source.title.len() + 64)
+            .sum();
+        let problem = self.problem.as_ref().map_or(0, Problem::weight);
         let failures = self
             .failures
             .iter()
             .map(|failure| failure.what.len() + failure.why.len() + 56);
         let notes = self.notes.iter().map(|note| note.len() + 24);
         let json = self.json.as_ref().map_or(0, Bytes::len);
-        json + sources + failures.sum::<usize>() + notes.sum::<usize>() + 512
+        json + sources + more + problem + failures.sum::<usize>() + notes.sum::<usize>() + 512
+    }
+}
+
+/// That a change has outdated a feed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Outdated {
+    /// Since when, milliseconds since the epoch.
+    pub(crate) since_ms: i64,
+    /// Whether a page that the feed is made from has changed, and not only a page of which it shows a summary.
+    pub(crate) own: bool,
+}
+
+impl Outdated {
+    /// With another change after `earlier`: since the last change of a page that the feed is made from, else since the
+    /// first change of one that it shows.
+    fn after(self, earlier: Option<Outdated>) -> Outdated {
+        match earlier {
+            Some(earlier) if !self.own => earlier,
+            _ => self,
+        }
     }
 }
 
@@ -62,8 +92,8 @@ pub(crate) struct Entry {
     pub(crate) made_ms: i64,
     /// Until when it is fresh.
     pub(crate) fresh_until_ms: i64,
-    /// Since when a page change has outdated it.
-    pub(crate) outdated_ms: Option<i64>,
+    /// That a change has outdated it.
+    pub(crate) outdated: Option<Outdated>,
     /// Why it is served although it is past its time, and when the next attempt is due.
     pub(crate) held: Option<(Arc<str>, i64)>,
     /// Differs whenever the content may differ.
@@ -85,7 +115,12 @@ impl Entry {
 
     /// Whether it is served without a second thought.
     pub(crate) fn is_fresh(&self, now_ms: i64) -> bool {
-        self.outdated_ms.is_none() && self.held.is_none() && now_ms < self.fresh_until_ms
+        self.outdated.is_none() && self.held.is_none() && now_ms < self.fresh_until_ms
+    }
+
+    /// Whether it is old enough to be made anew because a page that it shows has changed.
+    pub(crate) fn is_worth_renewing(&self, now_ms: i64) -> bool {
+        now_ms >= self.made_ms + LEAST_MS
     }
 }
 
@@ -98,12 +133,19 @@ pub(crate) struct Times {
     pub(crate) until_ms: i64,
     /// Why it is past its time already, and when to try again.
     pub(crate) held: Option<(Arc<str>, i64)>,
-    /// That a page changed while it was made.
-    pub(crate) outdated: Option<i64>,
+    /// That something changed while it was made.
+    pub(crate) outdated: Option<Outdated>,
 }
 
 /// Page changes remembered for the feeds in the making: a minute of the busiest wikis together.
 const RECENT: usize = 8_192;
+
+/// How long a feed serves at least before it is made anew because a page of which it shows a summary has changed,
+/// milliseconds: those are the most edited pages of a wiki.
+const LEAST_MS: i64 = 5_000;
+
+/// Where the names of outdated feeds are in the store, beside the feeds: an edit must not rewrite a megabyte.
+const OUTDATED: &str = "outdated";
 
 #[derive(Serialize, Deserialize)]
 struct Head {
@@ -113,8 +155,15 @@ struct Head {
     id: String,
     varies: bool,
     sources: Vec<Source>,
+    #[serde(default)]
+    own: Vec<Source>,
+    #[serde(default)]
+    redirects: Vec<(Source, Source)>,
     failures: Vec<Failure>,
     notes: Vec<String>,
+    /// After which rules, and out of what, it was made.
+    #[serde(default)]
+    manner: String,
 }
 
 /// The feeds that were made.
@@ -124,12 +173,28 @@ pub(crate) struct Results {
     disk: Option<Arc<Disk>>,
     versions: AtomicU64,
     changes: AtomicU64,
-    recent: Mutex<VecDeque<(u64, Source)>>,
+    recent: Mutex<Recent>,
+    manner: Mutex<Arc<str>>,
+}
+
+/// The latest changes.
+#[derive(Default)]
+struct Recent {
+    /// The number of the latest change that outdated everything.
+    everything: u64,
+    pages: VecDeque<(u64, Source)>,
 }
 
 impl Results {
-    /// Up to `most_bytes` of feeds, beginning with those in the store that are younger than `keep_ms` at `now_ms`.
-    pub(crate) fn open(most_bytes: u64, disk: Option<Arc<Disk>>, now_ms: i64, keep_ms: i64) -> Results {
+    /// Up to `most_bytes` of feeds, beginning with those in the store that are younger than `keep_ms` at `now_ms`; those
+    /// that were not made in the same `manner` are outdated.
+    pub(crate) fn open(
+        most_bytes: u64,
+        disk: Option<Arc<Disk>>,
+        now_ms: i64,
+        keep_ms: i64,
+        manner: String,
+    ) -> Results {
         let links = Arc::new(Links::default());
         let unlink = Arc::clone(&links);
         let memory = moka::sync::Cache::builder()
@@ -149,6 +214,7 @@ impl Results {
             versions: AtomicU64::new(1),
             changes: AtomicU64::new(0),
             recent: Mutex::default(),
+            manner: Mutex::new(Arc::from(manner)),
         };
         results.load(now_ms, keep_ms);
         results
@@ -174,8 +240,11 @@ impl Results {
                         id: made.id.clone(),
                         varies: made.varies,
                         sources: made.sources.clone(),
+                        own: made.own.clone(),
+                        redirects: made.redirects.clone(),
                         failures: made.failures.clone(),
                         notes: made.notes.clone(),
+                        manner: self.manner.lock().to_string(),
                     };
                     let record = Record {
                         at_ms: now_ms,
@@ -187,6 +256,10 @@ impl Results {
                     }
                 }
                 None => disk.remove(Kept::Result.name(), &name),
+            }
+            match (&made.json, times.outdated) {
+                (Some(_), Some(outdated)) => note_outdated(disk, &name, outdated.since_ms),
+                _ => disk.remove(OUTDATED, &name),
             }
         }
         // Being made anew is not being asked for.
@@ -208,78 +281,126 @@ impl Results {
 
     /// Outdates the feeds built from a page. Gives their names.
     pub(crate) fn outdate(&self, source: &Source, now_ms: i64) -> Vec<FeedKey> {
-        let number = self.changes.fetch_add(1, Ordering::SeqCst) + 1;
         {
             let mut recent = self.recent.lock();
-            if recent.len() == RECENT {
-                recent.pop_front();
+            let number = self.changes.fetch_add(1, Ordering::SeqCst) + 1;
+            if recent.pages.len() == RECENT {
+                recent.pages.pop_front();
             }
-            recent.push_back((number, source.clone()));
+            recent.pages.push_back((number, source.clone()));
         }
         let keys = self.links.built_from(source);
         for key in &keys {
             if let Some(entry) = self.memory.get(key) {
-                // What was held may be made anew at once: the change may be the cure.
-                self.insert(
-                    key,
-                    Entry {
-                        outdated_ms: Some(now_ms),
-                        held: None,
-                        ..copy(&entry)
-                    },
-                );
+                let change = Outdated {
+                    since_ms: now_ms,
+                    own: entry.made.own.contains(source),
+                };
+                if entry.outdated.is_none()
+                    && entry.made.json.is_some()
+                    && let Some(disk) = &self.disk
+                {
+                    note_outdated(disk, &key.to_string(), now_ms);
+                }
+                self.insert(key, outdated(&entry, change));
             }
         }
         keys
     }
 
-    /// Outdates every feed: they were made after other rules.
-    pub(crate) fn outdate_all(&self, now_ms: i64) {
+    /// The pages whose summaries those feeds show, when what they show is the summary of `target`.
+    pub(crate) fn redirects_to(&self, target: &Source, keys: &[FeedKey]) -> Vec<Source> {
+        let mut pages = Vec::new();
+        for entry in keys.iter().filter_map(|key| self.memory.get(key)) {
+            let leading = entry.made.redirects.iter().filter(|(_, to)| to == target);
+            pages.extend(leading.map(|(from, _)| from.clone()));
+        }
+        pages.sort_unstable();
+        pages.dedup();
+        pages
+    }
+
+    /// Outdates every feed, also those in the making: from now on they are made in another `manner`.
+    pub(crate) fn outdate_all(&self, now_ms: i64, manner: String) {
+        *self.manner.lock() = Arc::from(manner);
+        {
+            let mut recent = self.recent.lock();
+            recent.everything = self.changes.fetch_add(1, Ordering::SeqCst) + 1;
+        }
+        let change = Outdated {
+            since_ms: now_ms,
+            own: true,
+        };
         for (key, entry) in &self.memory {
-            let outdated = Entry {
-                outdated_ms: Some(now_ms),
-                held: None,
-                ..copy(&entry)
-            };
-            self.insert(&key, outdated);
+            self.insert(&key, outdated(&entry, change));
         }
     }
 
-    /// The number of the latest page change.
+    /// The number of the latest change.
     pub(crate) fn changes(&self) -> u64 {
         self.changes.load(Ordering::SeqCst)
     }
 
-    /// Whether one of the pages has changed after the change of that number. True when that is no longer known.
-    pub(crate) fn changed_since(&self, number: u64, sources: &[Source]) -> bool {
+    /// Whether one of the pages has changed after the change of that number, and if so, whether one of its `own`. What
+    /// is no longer known counts as a change.
+    pub(crate) fn changed_since(&self, number: u64, sources: &[Source], own: &[Source]) -> Option<bool> {
         if self.changes() == number {
-            return false;
+            return None;
         }
         let recent = self.recent.lock();
-        if recent.front().is_some_and(|(first, _)| *first > number + 1) {
-            return true;
+        let is_forgotten = recent.pages.front().is_some_and(|(first, _)| *first > number + 1);
+        if recent.everything > number || is_forgotten {
+            return Some(true);
         }
-        let after = recent.iter().filter(|(changed, _)| *changed > number);
+        let after = recent.pages.iter().filter(|(changed, _)| *changed > number);
         let changed: std::collections::HashSet<&Source> = after.map(|(_, source)| source).collect();
-        sources.iter().any(|source| changed.contains(source))
+        if own.iter().any(|source| changed.contains(source)) {
+            return Some(true);
+        }
+        sources
+            .iter()
+            .any(|source| changed.contains(source))
+            .then_some(false)
     }
 
     /// Feeds that were asked for since `asked_since_ms` and are outdated, or will expire within `ahead_ms` (a fifth of
-    /// their life if that is shorter), or are held and due for another attempt.
-    pub(crate) fn due(&self, now_ms: i64, ahead_ms: i64, asked_since_ms: i64) -> Vec<FeedKey> {
-        let is_due = |entry: &Entry| match &entry.held {
-            Some((_, next_ms)) => *next_ms <= now_ms,
-            None => {
-                let life_ms = entry.fresh_until_ms - entry.made_ms;
-                entry.outdated_ms.is_some() || entry.fresh_until_ms - ahead_ms.min(life_ms / 5) <= now_ms
+    /// their life if that is shorter), or are held and due for another attempt. With each, from when on its source
+    /// pages have to be.
+    pub(crate) fn due(&self, now_ms: i64, ahead_ms: i64, asked_since_ms: i64) -> Vec<(FeedKey, i64)> {
+        let due = |entry: &Entry| {
+            let life_ms = entry.fresh_until_ms - entry.made_ms;
+            let is_ending = entry.fresh_until_ms - ahead_ms.min(life_ms / 5) <= now_ms;
+            match (&entry.held, entry.outdated) {
+                (Some((_, next_ms)), _) => (*next_ms <= now_ms).then_some(now_ms),
+                (None, Some(outdated)) if outdated.own => Some(now_ms),
+                (None, _) if is_ending => Some(now_ms),
+                (None, Some(_)) => entry.is_worth_renewing(now_ms).then_some(i64::MIN),
+                (None, None) => None,
             }
         };
         let is_wanted = |entry: &Entry| entry.made.json.is_some() && entry.asked_ms() >= asked_since_ms;
         self.memory
             .iter()
-            .filter(|(_, entry)| is_wanted(entry) && is_due(entry))
-            .map(|(key, _)| (*key).clone())
+            .filter(|(_, entry)| is_wanted(entry))
+            .filter_map(|(key, entry)| Some(((*key).clone(), due(&entry)?)))
             .collect()
+    }
+
+    /// By name of the feed, the age of the oldest one that is past its time and was asked for since `asked_since_ms`,
+    /// milliseconds; 0 when there is none.
+    pub(crate) fn stale_ages(&self, now_ms: i64, asked_since_ms: i64) -> BTreeMap<&'static str, i64> {
+        let mut ages = BTreeMap::new();
+        for (key, entry) in &self.memory {
+            let is_stale = !entry.is_fresh(now_ms) && entry.asked_ms() >= asked_since_ms;
+            let age_ms = if is_stale && entry.made.json.is_some() {
+                now_ms - entry.made_ms
+            } else {
+                0
+            };
+            let oldest = ages.entry(key.feed.name()).or_insert(0);
+            *oldest = age_ms.max(*oldest);
+        }
+        ages
     }
 
     /// Bytes held in memory.
@@ -292,7 +413,7 @@ impl Results {
             made: Arc::new(made),
             made_ms: times.made_ms,
             fresh_until_ms: times.until_ms,
-            outdated_ms: times.outdated,
+            outdated: times.outdated,
             held: times.held,
             version: self.versions.fetch_add(1, Ordering::Relaxed),
             asked_ms: AtomicI64::new(asked_ms),
@@ -310,6 +431,12 @@ impl Results {
 
     fn load(&self, now_ms: i64, keep_ms: i64) {
         let Some(disk) = &self.disk else { return };
+        let manner = Arc::clone(&self.manner.lock());
+        let mut outdated: HashMap<String, i64> = HashMap::new();
+        for (name, bytes) in disk.all(OUTDATED) {
+            let since_ms = Record::<()>::decode(&bytes).map_or(now_ms, |record| record.at_ms);
+            outdated.insert(name, since_ms);
+        }
         for (name, bytes) in disk.all(Kept::Result.name()) {
             let read = FeedKey::parse(&name).zip(Record::<Head>::decode(&bytes));
             let Some((key, record)) =
@@ -319,6 +446,9 @@ impl Results {
                 continue;
             };
             let head = record.head;
+            let mark = outdated.remove(&name);
+            // What it was made from is not outdated by the manner of making.
+            let since_ms = mark.or_else(|| (*head.manner != *manner).then_some(i64::MIN));
             let made = Made {
                 json: Some(Bytes::from(record.body)),
                 problem: None,
@@ -326,6 +456,8 @@ impl Results {
                 id: head.id,
                 varies: head.varies,
                 sources: head.sources,
+                own: head.own,
+                redirects: head.redirects,
                 failures: head.failures,
                 notes: head.notes,
             };
@@ -335,11 +467,34 @@ impl Results {
                 made_ms: head.made_ms,
                 until_ms,
                 held: None,
-                outdated: None,
+                outdated: since_ms.map(|since_ms| Outdated { since_ms, own: true }),
             };
             let entry = self.entry(made, times, 0);
             self.insert(&key, entry);
         }
+        for name in outdated.keys() {
+            disk.remove(OUTDATED, name);
+        }
+    }
+}
+
+/// The feed, outdated. What was held may be made anew at once: the change may be the cure.
+fn outdated(entry: &Entry, change: Outdated) -> Entry {
+    Entry {
+        outdated: Some(change.after(entry.outdated)),
+        held: None,
+        ..copy(entry)
+    }
+}
+
+fn note_outdated(disk: &Disk, name: &str, since_ms: i64) {
+    let record = Record {
+        at_ms: since_ms,
+        head: (),
+        body: Vec::new(),
+    };
+    if let Some(bytes) = record.encode() {
+        disk.put(OUTDATED, name, bytes);
     }
 }
 
@@ -348,7 +503,7 @@ fn copy(entry: &Entry) -> Entry {
         made: Arc::clone(&entry.made),
         made_ms: entry.made_ms,
         fresh_until_ms: entry.fresh_until_ms,
-        outdated_ms: entry.outdated_ms,
+        outdated: entry.outdated,
         held: entry.held.clone(),
         version: entry.version,
         asked_ms: AtomicI64::new(entry.asked_ms()),
@@ -367,6 +522,8 @@ mod tests {
             id: String::new(),
             varies: false,
             sources: vec![Source::new("en.wikipedia.org", title)],
+            own: vec![Source::new("en.wikipedia.org", title)],
+            redirects: Vec::new(),
             failures: Vec::new(),
             notes: Vec::new(),
         }
@@ -383,25 +540,39 @@ mod tests {
 
     #[test]
     fn a_change_while_a_feed_is_made_is_noticed() {
-        let results = Results::open(1 << 20, None, 0, 0);
+        let results = Results::open(1 << 20, None, 0, 0, String::new());
         let page = Source::new("en.wikipedia.org", "A");
         let other = Source::new("en.wikipedia.org", "B");
         let before = results.changes();
-        assert!(!results.changed_since(before, std::slice::from_ref(&page)));
+        let changed = |number, page: &Source, own: bool| {
+            let pages = std::slice::from_ref(page);
+            results.changed_since(number, pages, if own { pages } else { &[] })
+        };
+        assert_eq!(changed(before, &page, true), None);
         assert_eq!(results.outdate(&page, 5), []);
-        assert!(results.changed_since(before, std::slice::from_ref(&page)));
-        assert!(!results.changed_since(before, std::slice::from_ref(&other)));
-        assert!(!results.changed_since(results.changes(), std::slice::from_ref(&page)));
+        assert_eq!(changed(before, &page, true), Some(true));
+        assert_eq!(changed(before, &page, false), Some(false));
+        assert_eq!(changed(before, &other, true), None);
+        assert_eq!(changed(results.changes(), &page, true), None);
+        // Other rules change everything that was begun under the old ones.
+        let under_old_rules = results.changes();
+        results.outdate_all(6, "new".to_owned());
+        assert_eq!(changed(under_old_rules, &other, false), Some(true));
+        assert_eq!(changed(results.changes(), &other, true), None);
         // What happened before the memory of changes begins may have been anything.
+        let before = results.changes();
         for _ in 0..=RECENT {
             results.outdate(&other, 5);
         }
-        assert!(results.changed_since(before, &[Source::new("en.wikipedia.org", "C")]));
+        assert_eq!(
+            changed(before, &Source::new("en.wikipedia.org", "C"), true),
+            Some(true)
+        );
     }
 
     #[test]
     fn an_evicted_feed_leaves_no_links() {
-        let results = Results::open(4_000, None, 0, 0);
+        let results = Results::open(4_000, None, 0, 0, String::new());
         for n in 1..=28 {
             let key = FeedKey::parse(&format!("en.wikipedia.org|births|02-{n:02}|")).expect("a key");
             results.put(&key, made(&format!("Page {n}")), times(n), n);
@@ -413,7 +584,7 @@ mod tests {
 
     #[test]
     fn what_is_due_was_asked_for_and_is_near_its_end_outdated_or_held() {
-        let results = Results::open(1 << 20, None, 0, 0);
+        let results = Results::open(1 << 20, None, 0, 0, String::new());
         let key = FeedKey::parse("en.wikipedia.org|news||").expect("a key");
         results.put(&key, made("A"), times(0), 0);
         let due = |now_ms, asked_since_ms| results.due(now_ms, 1_000, asked_since_ms).len();
@@ -421,6 +592,13 @@ mod tests {
         assert_eq!((due(79, 0), due(80, 0), due(80, 1)), (0, 1, 0));
         results.outdate(&Source::new("en.wikipedia.org", "A"), 10);
         assert_eq!(due(10, 0), 1);
+        // A problem with a long text weighs what it takes.
+        let weight = made("A").weight();
+        let problem = Made {
+            problem: Some(Problem::not_found(&"x".repeat(5_000))),
+            ..made("A")
+        };
+        assert!(problem.weight() > weight + 5_000);
         let entry = results.get(&key).expect("kept");
         results.hold(&key, &entry, "down", 50);
         assert_eq!((due(49, 0), due(50, 0)), (0, 1));

@@ -191,8 +191,18 @@ impl Served {
                 .all(|plate| plate.made().is_none_or(|made| made.json.is_none()))
     }
 
+    /// Whether the feed of a day has nothing at all because the wiki has no such thing in any of its parts: possible,
+    /// but more likely the wrong wiki was asked.
+    fn is_bare(&self) -> bool {
+        let is_absent = |plate: &Plate| plate.problem().is_some();
+        self.course.kind == Kind::Featured && !self.plates.is_empty() && self.plates.iter().all(is_absent)
+    }
+
     /// Whether a feed is past its time or lacks something.
     pub(crate) fn is_degraded(&self) -> bool {
+        if self.is_bare() {
+            return true;
+        }
         self.plates.iter().any(|plate| {
             plate.is_lost()
                 || plate.stale.is_some()
@@ -242,6 +252,7 @@ impl Served {
     /// The text of the header that names what failed.
     pub(crate) fn failed_text(&self) -> Option<String> {
         let mut parts = Vec::new();
+        let is_bare = self.is_bare();
         for (at, feed) in self.feeds() {
             let (plate, name) = (&self.plates[at], feed.name());
             if let Some(why) = &plate.failed {
@@ -258,7 +269,7 @@ impl Served {
             // A source page that is gone is no outage, but it is not how this wiki is meant to be either.
             if matches!(self.course.kind, Kind::Featured | Kind::PublicLists)
                 && let Some(problem) = plate.made().and_then(|made| made.problem.as_ref())
-                && feed.empty_is_suspicious()
+                && (is_bare || feed.empty_is_suspicious())
             {
                 let why = problem.detail.as_deref().unwrap_or("missing");
                 parts.push(format!("{name};status={};why={}", problem.status, quoted(why)));

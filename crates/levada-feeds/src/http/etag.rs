@@ -12,11 +12,11 @@ pub(crate) fn content_hash(body: &[u8]) -> String {
 pub(crate) fn names(if_none_match: &str, etag: &str) -> bool {
     let bare = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
     let wanted = bare(etag);
-    if if_none_match.trim() == "*" {
+    if if_none_match.trim() == "*" && !wanted.is_empty() {
         return true;
     }
     // Tags hold no commas: ours are made of letters, digits, `-` and `/`.
-    if_none_match.split(',').any(|tag| bare(tag) == wanted)
+    !wanted.is_empty() && if_none_match.split(',').any(|tag| bare(tag) == wanted)
 }
 
 /// A version 1 UUID of the instant, as the original puts into its tags. The node part is random.
@@ -60,6 +60,10 @@ mod tests {
         assert!(names(" * ", "\"a/b\""));
         assert!(!names("\"a\"", "\"a/b\""));
         assert!(!names("", "\"a/b\""));
+        // What has no tag has none that could be named.
+        for wanted in ["", ",", "W/", "\"a\",", "*"] {
+            assert!(!names(wanted, ""), "{wanted}");
+        }
     }
 
     #[test]

@@ -88,6 +88,13 @@ impl Problem {
         Problem::new(504, "internal_http_error", "Gateway Timeout", detail)
     }
 
+    /// Bytes that it takes in memory, roughly.
+    pub(crate) fn weight(&self) -> usize {
+        let texts = [&self.title, &self.detail, &self.method, &self.uri];
+        let texts = texts.into_iter().flatten().map(String::len);
+        self.kind.len() + texts.sum::<usize>() + 128
+    }
+
     /// The JSON body for a contract. `method` and `uri` are those of the client's request.
     pub(crate) fn body(&self, contract: Contract, method: &str, uri: &str) -> Vec<u8> {
         let mut body = Map::new();

@@ -7,6 +7,8 @@ use std::path::Path;
 use super::error::RulesError;
 use super::{Rules, announcements, day, did_you_know, featured, most_read, news, random, table};
 use crate::model::Availability;
+use crate::upstream::hex;
+use sha2::{Digest, Sha256};
 
 /// Largest table file, in bytes; the largest built-in one has 13 KiB.
 const MAX_FILE_BYTES: u64 = 1 << 20;
@@ -127,8 +129,23 @@ impl Rules {
             campaigns,
             configuration,
             availability,
+            fingerprint: fingerprint(sources),
         })
     }
+}
+
+/// A hash of the built-in tables and those laid over them.
+fn fingerprint(sources: &[(&str, &str)]) -> String {
+    let mut sources: Vec<(&str, &str)> = sources.to_vec();
+    sources.sort_unstable();
+    let mut hash = Sha256::new();
+    for (name, text) in EMBEDDED.iter().chain(&sources) {
+        for part in [name, text] {
+            hash.update((part.len() as u64).to_le_bytes());
+            hash.update(part.as_bytes());
+        }
+    }
+    hex(&hash.finalize()[..8])
 }
 
 /// Refuses file names that no table has: a mistyped name must not be silently without effect.

@@ -22,7 +22,12 @@ pub fn stack(
     let timeout = Timeout::new(redirects, upstream.timeout_ms);
     let metered = Metered::new(timeout, metrics);
     let limit = Limit::new(metered, upstream.concurrency, upstream.concurrency_per_upstream);
-    let breaker = Breaker::new(limit, upstream.breaker_failures, upstream.breaker_open_ms);
+    let breaker = Breaker::new(
+        limit,
+        upstream.breaker_failures,
+        upstream.breaker_open_ms,
+        upstream.backoff_max_ms,
+    );
     let patience = Patience {
         attempts: upstream.attempts,
         html_attempts: upstream.html_attempts,

@@ -6,8 +6,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::fmt;
 
-/// Most of a foreign error body that is kept, bytes: a whole error page is of no use to anybody.
-const BODY_KEPT: usize = 16 << 10;
+/// Most of a foreign error body that is passed on, bytes: a whole error page is of no use to anybody.
+const BODY_PASSED: usize = 16 << 10;
+
+/// Most of the body that is kept with an absence, bytes: absences are remembered, by the ten thousand when somebody
+/// walks through all days.
+const BODY_KEPT: usize = 1 << 10;
+
+/// Most of one text of a foreign error object that is kept with an absence, bytes.
+const TEXT_KEPT: usize = 180;
 
 /// A question without an answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,14 +47,38 @@ pub(crate) enum Fault {
 
 impl Fault {
     pub(crate) fn answered(request: &Request, answer: &Response) -> Fault {
-        let body = &answer.body[..answer.body.len().min(BODY_KEPT)];
+        let body = if is_absent(request.upstream.name(), answer.status) {
+            brief(&answer.body)
+        } else {
+            let body = &answer.body[..answer.body.len().min(BODY_PASSED)];
+            String::from_utf8_lossy(body).into_owned()
+        };
         Fault::Answered {
             upstream: request.upstream.name().to_owned(),
             status: answer.status,
             content_type: answer.content_type.clone(),
-            body: String::from_utf8_lossy(body).into_owned(),
+            body,
             path: request.path_and_query().to_owned(),
         }
+    }
+
+    /// Bytes that it takes in memory, roughly.
+    pub(crate) fn weight(&self) -> usize {
+        let texts = match self {
+            Fault::Answered {
+                upstream,
+                content_type,
+                body,
+                path,
+                ..
+            } => upstream.len() + content_type.as_ref().map_or(0, String::len) + body.len() + path.len(),
+            Fault::Unreachable {
+                upstream, path, why, ..
+            }
+            | Fault::Unreadable { upstream, path, why } => upstream.len() + path.len() + why.len(),
+            Fault::Internal { why } => why.len(),
+        };
+        texts + 192
     }
 
     pub(crate) fn unreachable(request: &Request, error: &FetchError) -> Fault {
@@ -85,21 +116,13 @@ impl Fault {
         Fault::Internal { why: why.to_owned() }
     }
 
-    /// Whether the service says that there is no such thing, which is worth remembering: 4xx but 408, 425 and 429.
+    /// Whether the service says that there is no such thing, which is worth remembering: 404 and 410, and 204 of the
+    /// summary service for pages that have none by rule. Every other refusal (401, 403 …) is a disturbance.
     pub(crate) fn is_absence(&self) -> bool {
-        matches!(
-            self,
-            Fault::Answered {
-                status: 400..=499,
-                ..
-            }
-        ) && !matches!(
-            self,
-            Fault::Answered {
-                status: 408 | 425 | 429,
-                ..
-            }
-        )
+        match self {
+            Fault::Answered { upstream, status, .. } => is_absent(upstream, *status),
+            _ => false,
+        }
     }
 
     /// A few words for headers and reports: `summary answered 503`.
@@ -164,6 +187,29 @@ impl Fault {
             Fault::Internal { why } => Problem::internal("Error", why),
         }
     }
+}
+
+fn is_absent(upstream: &str, status: u16) -> bool {
+    matches!(status, 404 | 410) || (status == 204 && upstream == Upstream::Summary.name())
+}
+
+/// What is worth keeping of an error body: of an error object the texts that clients are told, of anything else the
+/// beginning.
+fn brief(body: &[u8]) -> String {
+    let Ok(Value::Object(fields)) = serde_json::from_slice::<Value>(body) else {
+        let mut text = String::from_utf8_lossy(&body[..body.len().min(BODY_KEPT)]).into_owned();
+        text.truncate(text.floor_char_boundary(BODY_KEPT));
+        return text;
+    };
+    let kept: serde_json::Map<String, Value> = ["type", "title", "method", "detail", "uri"]
+        .iter()
+        .filter_map(|key| {
+            let text = fields.get(*key)?.as_str()?;
+            let end = text.floor_char_boundary(TEXT_KEPT);
+            Some(((*key).to_owned(), Value::String(text[..end].to_owned())))
+        })
+        .collect();
+    Value::Object(kept).to_string()
 }
 
 /// An upstream service's own error object wins over ours (contract §1.2).
@@ -261,6 +307,38 @@ mod tests {
         );
         assert_eq!(problem.title, None);
         assert!(!fault.is_absence() && !answered(Upstream::Html, 429, "").is_absence());
+    }
+
+    #[test]
+    fn only_404_and_410_say_that_there_is_no_such_thing() {
+        for status in [400, 401, 403, 405, 408, 425, 429, 451, 500] {
+            assert!(!answered(Upstream::Html, status, "").is_absence(), "{status}");
+        }
+        assert!(answered(Upstream::Html, 410, "").is_absence());
+        assert!(answered(Upstream::Summary, 204, "").is_absence());
+        assert!(!answered(Upstream::Html, 204, "").is_absence());
+    }
+
+    #[test]
+    fn little_is_kept_of_what_is_remembered() {
+        let page = answered(Upstream::Index, 404, &"<p>é</p>".repeat(10_000));
+        let problem = format!(
+            r#"{{"detail":"{}","title":"T","trace":"{}"}}"#,
+            "é".repeat(900),
+            "x".repeat(9_000)
+        );
+        let object = answered(Upstream::Pageviews, 404, &problem);
+        for fault in [&page, &object] {
+            assert!(fault.weight() <= 1_400, "{}", fault.weight());
+        }
+        let told = object.problem(false);
+        assert_eq!(told.title.as_deref(), Some("T"));
+        assert_eq!(told.detail.map(|detail| detail.len()), Some(180));
+        // A failure is not remembered and passed on as it is.
+        let Fault::Answered { body, .. } = answered(Upstream::Action, 503, &"x".repeat(9_000)) else {
+            panic!("an answer");
+        };
+        assert_eq!(body.len(), 9_000);
     }
 
     #[test]

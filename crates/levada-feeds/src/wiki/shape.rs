@@ -48,6 +48,19 @@ pub(super) fn history(request: &Request, answer: &Response) -> Result<Bytes, Fau
     }
 }
 
+/// Whether a day's list has no page: it is not loaded yet.
+pub(super) fn is_empty_top(body: &[u8]) -> bool {
+    // A list of one page is shorter than this, and one of many need not be read to tell.
+    body.len() < 4_096 && most_read::parse_top(body).0.is_none_or(|top| top.rows.is_empty())
+}
+
+/// Whether a page's views have the day `YYYYMMDD`.
+pub(super) fn has_day(body: &[u8], day: &str) -> bool {
+    let quoted = format!("\"{day}");
+    body.windows(quoted.len())
+        .any(|window| window == quoted.as_bytes())
+}
+
 fn action(request: &Request, answer: &Response) -> Result<Map<String, Value>, Fault> {
     let action: Map<String, Value> = serde_json::from_slice(&answer.body)
         .map_err(|error| Fault::unreadable(request, &format!("not an answer of the API: {error}")))?;

@@ -158,15 +158,18 @@ pub fn keys(value: &Value) -> Vec<String> {
     value.as_object().expect("an object").keys().cloned().collect()
 }
 
-/// Real material, when it is at hand.
-pub fn shared() -> Option<PathBuf> {
+/// Real material, when it is at hand; otherwise it is said how many cases are skipped.
+pub fn shared(cases: usize) -> Option<PathBuf> {
     let beside = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
     let root = std::env::var_os("LEVADA_SHARED").map_or_else(beside, PathBuf::from);
     let feeds = root.join("reference/feeds");
     if feeds.is_dir() {
         return Some(feeds);
     }
-    println!("skipped: no reference material at {}", feeds.display());
+    println!(
+        "skipped {cases} cases: no reference material at {}",
+        feeds.display()
+    );
     None
 }
 
@@ -211,6 +214,7 @@ pub fn a_day() -> Fixture {
         ],
     );
     wiki.top("en.wikipedia/2026/11/18", &[("Water_mill", 450)]);
+    wiki.top("nl.wikipedia/2026/11/19", &[("Molen", 40), ("Sluis", 30)]);
     wiki.picture("2026-11-20", picture("File:Levada.jpg"));
     wiki.page("commons.wikimedia.org", "File:Levada.jpg", &description());
     wiki.entities(json!({"entities": {"M114092958": {"id": "M114092958", "labels": {"en": {"language": "en", "value": "A levada"}}}}, "success": 1}));

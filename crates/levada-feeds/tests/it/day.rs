@@ -13,7 +13,7 @@ fn list<'a>(body: &'a Value, name: &str) -> &'a Vec<Value> {
 
 #[tokio::test]
 async fn case_81_and_82_a_real_day() {
-    let Some(feeds) = shared() else { return };
+    let Some(feeds) = shared(2) else { return };
     let bench = Bench::new();
     let html = std::fs::read_to_string(feeds.join("html/onthisday/en.December_1.html")).expect("a page");
     bench.wiki.page(EN, "December_1", &html);

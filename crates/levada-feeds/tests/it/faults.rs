@@ -48,7 +48,7 @@ const PLACES: [Place; 17] = [
 
 /// Every route, and the places without which the original has no answer either: only a fault in one of
 /// them may be a 5xx. Composed answers have none.
-const ROUTES: [(&str, &[Place]); 27] = [
+const ROUTES: [(&str, &[Place]); 28] = [
     (
         "/en.wikipedia.org/v1/page/featured/2026/11/20",
         &[FEED_ITEM, SITEINFO, SUMMARIES],
@@ -114,6 +114,8 @@ const ROUTES: [(&str, &[Place]); 27] = [
     ("/en.wikipedia.org/api/rest_v1/feed/featured/2026/11/20", &[]),
     ("/en.wikipedia.org/api/rest_v1/feed/onthisday/all/11/20", &[]),
     ("/feed/v1/wikipedia/en/featured/2026/11/20", &[]),
+    // Two parts and no other that could name a failure for them.
+    ("/nl.wikipedia.org/v1/aggregated/featured/2026/11/20", &[]),
     ("/en.wikipedia.org/v1/feed/announcements", &[]),
     ("/en.wikipedia.org/v1/feed/availability", &[]),
     ("/en.wikipedia.org/v1/feed/configuration", &[]),
@@ -125,6 +127,8 @@ const LOOP: &str = "/around/siteinfo/pageimages/generator=images/wbgetentities/g
 
 fn faults() -> Vec<Fault> {
     vec![
+        Fault::Status(401),
+        Fault::Status(403),
         Fault::Status(404),
         Fault::Status(429),
         Fault::Status(500),
@@ -148,14 +152,8 @@ fn faults() -> Vec<Fault> {
 fn is_absence(fault: &Fault, place: Place) -> bool {
     match fault {
         Fault::Status(404) => true,
-        // An action API that knows of nothing; a page without the link that is looked for.
-        Fault::Body(body) => match place {
-            PICTURE | PAGE_IMAGES | RANDOM => &body[..] == b"{}",
-            FEED_ITEM => true,
-            _ => false,
-        },
-        // What is cut off looks like a whole page without the link.
-        Fault::Half => place == FEED_ITEM,
+        // An action API that knows of nothing.
+        Fault::Body(body) => matches!(place, PICTURE | PAGE_IMAGES | RANDOM) && &body[..] == b"{}",
         _ => false,
     }
 }

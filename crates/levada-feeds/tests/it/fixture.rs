@@ -31,6 +31,8 @@ pub struct Fixture {
     entities: Mutex<Value>,
     /// `languagevariants` by domain.
     variants: Mutex<HashMap<String, Vec<&'static str>>>,
+    /// The name of the file namespace by domain, where it is another than `File`.
+    files: Mutex<HashMap<String, &'static str>>,
     /// The pageimages answer; a thumbnail and an original when `None`.
     page_images: Mutex<Option<Value>>,
     /// Candidates `(title, description, has an image)` of the random query.
@@ -92,6 +94,10 @@ impl Fixture {
 
     pub fn variants(&self, domain: &str, codes: &[&'static str]) {
         self.variants.lock().insert(domain.to_owned(), codes.to_vec());
+    }
+
+    pub fn file_namespace(&self, domain: &str, name: &'static str) {
+        self.files.lock().insert(domain.to_owned(), name);
     }
 
     pub fn page_images(&self, answer: Value) {
@@ -281,6 +287,7 @@ impl Fixture {
             label => label,
         };
         let codes = self.variants.lock().get(domain).cloned().unwrap_or_default();
+        let files = self.files.lock().get(domain).copied().unwrap_or("File");
         let codes: serde_json::Map<String, Value> = codes
             .into_iter()
             .map(|code| (code.to_owned(), json!({"fallbacks": []})))
@@ -299,7 +306,7 @@ impl Fixture {
                 "-1": {"id": -1, "case": "first-letter", "name": "Special", "canonical": "Special"},
                 "0": {"id": 0, "case": "first-letter", "name": ""},
                 "4": {"id": 4, "case": "first-letter", "name": "Wikipedia", "canonical": "Project"},
-                "6": {"id": 6, "case": "first-letter", "name": "File", "canonical": "File"},
+                "6": {"id": 6, "case": "first-letter", "name": files, "canonical": "File"},
                 "10": {"id": 10, "case": "first-letter", "name": "Template", "canonical": "Template"},
             },
             "namespacealiases": [],

@@ -3,6 +3,7 @@
 
 mod aggregated;
 mod bench;
+mod changes;
 mod day;
 mod faults;
 mod featured;
@@ -16,6 +17,7 @@ mod ops;
 mod public;
 mod random;
 mod recorded;
+mod refusals;
 mod schema;
 mod statics;
 mod syndication;

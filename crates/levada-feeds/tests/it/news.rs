@@ -17,7 +17,7 @@ fn links(story: &Value) -> Vec<&str> {
 
 #[tokio::test]
 async fn case_67_and_68_the_pages_of_real_wikis() {
-    let Some(feeds) = shared() else { return };
+    let Some(feeds) = shared(2) else { return };
     let counts = [
         ("bs", 11),
         ("da", 10),

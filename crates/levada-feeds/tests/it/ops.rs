@@ -10,10 +10,12 @@ async fn a_check_tells_what_is_missing_and_why() {
     let bench = Bench::new();
     let report = bench.feeds.check(EN, Some("2026-11-20")).await.expect("a report");
     assert!(report.is_ok(), "{report}");
-    assert_eq!(report.parts.len(), 10);
+    assert_eq!(report.parts.len(), 12);
+    // No campaign is in force.
+    let (last, parts) = report.parts.split_last().expect("parts");
+    assert_eq!((last.feed, last.status), ("announcements", CheckStatus::Nothing));
     assert!(
-        report
-            .parts
+        parts
             .iter()
             .all(|part| part.status == CheckStatus::Ok && part.items > 0),
         "{report}"

@@ -86,3 +86,21 @@ async fn drawn_titles_outlast_an_outage_for_a_while() {
     compat.clock.advance_s(601);
     assert_eq!(compat.get(TITLE).await.status, 500);
 }
+
+#[tokio::test]
+async fn requests_at_the_same_time_share_a_draw_and_use_it_up_once() {
+    let bench = Bench::new();
+    let good = ["A", "B", "C", "D", "E", "F"].map(|title| (title, Some("x"), true));
+    bench.wiki.random(&good);
+    let drawn = futures_util::future::join_all((0..6).map(|_| bench.get(TITLE))).await;
+    let titles: HashSet<String> = drawn.iter().map(|answer| answer.ok().text()).collect();
+    assert_eq!(titles.len(), 6, "{titles:?}");
+    assert_eq!(bench.wiki.count("generator=random"), 1);
+    // They are used up: the wiki is asked for others.
+    bench.wiki.random(&[("G", Some("x"), true)]);
+    assert_eq!(bench.get(TITLE).await.ok().text(), r#"{"items":[{"title":"G"}]}"#);
+    // More than an answer has for: everybody is served all the same.
+    bench.wiki.random(&good);
+    let drawn = futures_util::future::join_all((0..40).map(|_| bench.get(TITLE))).await;
+    assert!(drawn.iter().all(|answer| answer.status == 200));
+}

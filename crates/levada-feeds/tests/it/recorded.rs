@@ -146,7 +146,7 @@ fn paths(value: &Value, at: &str, found: &mut BTreeSet<String>) {
 
 #[tokio::test]
 async fn the_feed_of_a_day_looks_like_the_recorded_one() {
-    let Some(feeds) = shared() else { return };
+    let Some(feeds) = shared(1) else { return };
     let read = |name: &str| std::fs::read_to_string(feeds.join("recorded").join(name)).expect(name);
     let recorded: Value = serde_json::from_str(&read("featured_en_2024-07.json")).expect("JSON");
     let wiki = Arc::new(july(&recorded, &read("page_summaries.ndjson")));
@@ -274,7 +274,7 @@ async fn of(feeds: &Feeds, path: &str) -> Answer {
 /// the same order with the same pages.
 #[tokio::test]
 async fn the_lists_of_a_day_hold_the_recorded_content() {
-    let Some(feeds) = shared() else { return };
+    let Some(feeds) = shared(1) else { return };
     let text =
         std::fs::read_to_string(feeds.join("recorded/onthisday_all_en_02-06_2017.json")).expect("JSON");
     let recorded: Value = serde_json::from_str(&text).expect("JSON");
@@ -362,7 +362,7 @@ async fn the_lists_of_a_day_hold_the_recorded_content() {
 
 #[tokio::test]
 async fn the_lists_of_a_day_have_the_recorded_shape() {
-    let Some(feeds) = shared() else { return };
+    let Some(feeds) = shared(1) else { return };
     let text =
         std::fs::read_to_string(feeds.join("recorded/onthisday_all_en_02-06_2017.json")).expect("JSON");
     let recorded: Value = serde_json::from_str(&text).expect("JSON");

@@ -413,3 +413,20 @@ async fn the_service_says_what_it_claims() {
     let claims = |path: &str| bench.feeds.claims(&Method::GET, Some(EN), path);
     assert!(claims("/en.wikipedia.org/v1/page/news") && claims("/feeds") && !claims("/v1/events"));
 }
+
+#[tokio::test]
+async fn a_body_without_a_tag_is_never_not_modified() {
+    let bench = Bench::new();
+    for path in ["/en.wikipedia.org/v1/page/random/title", "/_info", "/feeds"] {
+        for wanted in ["\"a\",", "W/", ",", "\"a\"", "*"] {
+            let answer = bench.get_with(path, &[("if-none-match", wanted)]).await;
+            assert_eq!(answer.status, 200, "{path} {wanted}");
+            assert!(!answer.body.is_empty(), "{path} {wanted}");
+        }
+    }
+    let tagged = "/en.wikipedia.org/v1/feed/availability";
+    for wanted in ["W/", ",", ""] {
+        let answer = bench.get_with(tagged, &[("if-none-match", wanted)]).await;
+        assert_eq!(answer.status, 200, "{wanted}");
+    }
+}

@@ -4,10 +4,10 @@ use super::{Kitchen, Traced};
 use crate::feed::dish::{Dish, Refusal};
 use crate::feed::key::{Feed, FeedKey};
 use crate::feed::plate::Plate;
-use crate::feed::results::{Entry, Made, Times};
+use crate::feed::results::{Entry, Made, Outdated, Times};
 use crate::http::Problem;
 use crate::note::Note;
-use crate::wiki::{Failure, Source};
+use crate::wiki::{Failure, Noted, Source};
 use std::sync::Arc;
 
 impl Kitchen {
@@ -20,12 +20,7 @@ impl Kitchen {
         now_ms: i64,
     ) -> Plate {
         let name = key.feed.name();
-        let Traced {
-            sources,
-            mut failures,
-            old_copy,
-            outdated,
-        } = traced;
+        let Traced { noted, outdated } = traced;
         let held = self.results.get(key);
         let usable = held
             .as_ref()
@@ -39,7 +34,7 @@ impl Kitchen {
                 let is_moved = key.feed.empty_is_suspicious() && usable.is_some();
                 if refusal.is_final() && !is_moved {
                     self.metrics.build(name, "ok");
-                    return Plate::fresh(self.keep_problem(key, problem, sources, outdated, now_ms));
+                    return Plate::fresh(self.keep_problem(key, problem, noted, outdated, now_ms));
                 }
                 if let Some(entry) = usable {
                     return self.go_on_with(key, entry, &why, now_ms);
@@ -49,9 +44,19 @@ impl Kitchen {
                 return Plate::failed(problem, &why);
             }
         };
-        if dish.items == 0 && dish.json.is_some() && key.feed.empty_is_suspicious() {
+        let Noted {
+            sources,
+            own,
+            redirects,
+            mut failures,
+            old_copy,
+        } = noted;
+        let why = dish.notes.iter().find(|note| note.kind.is_suspicious());
+        // There is not an article every day; but a page that is none of those that name the article does not say so.
+        let is_nothing_of_the_day = dish.json.is_none() && why.is_some();
+        let is_empty = dish.json.is_some() && key.feed.empty_is_suspicious();
+        if dish.items == 0 && (is_empty || is_nothing_of_the_day) {
             self.metrics.empty(name);
-            let why = dish.notes.iter().find(|note| note.kind.is_suspicious());
             let why = why.map_or_else(|| "the source page has no item".to_owned(), Note::to_string);
             failures.push(Failure {
                 what: "items".to_owned(),
@@ -69,6 +74,8 @@ impl Kitchen {
         let life_s = match &dish.json {
             _ if !failures.is_empty() => self.config.fresh.degraded,
             None => self.config.fresh.missing,
+            // A list that has no rows yet.
+            Some(_) if dish.items == 0 => self.config.fresh.missing,
             Some(_) => self.life_s(key.feed),
         };
         let made = Made {
@@ -78,6 +85,8 @@ impl Kitchen {
             id: dish.id,
             varies: dish.varies,
             sources,
+            own,
+            redirects,
             failures,
             notes: dish.notes.iter().map(Note::to_string).collect(),
         };
@@ -121,8 +130,8 @@ impl Kitchen {
         &self,
         key: &FeedKey,
         problem: Problem,
-        sources: Vec<Source>,
-        outdated: Option<i64>,
+        noted: Noted,
+        outdated: Option<Outdated>,
         now_ms: i64,
     ) -> Arc<Entry> {
         let made = Made {
@@ -131,7 +140,9 @@ impl Kitchen {
             items: 0,
             id: String::new(),
             varies: false,
-            sources,
+            sources: noted.sources,
+            own: noted.own,
+            redirects: noted.redirects,
             failures: Vec::new(),
             notes: Vec::new(),
         };

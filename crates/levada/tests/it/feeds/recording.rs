@@ -72,6 +72,10 @@ fn a_day() -> Wiki {
         "/pageviews/top/",
         json!({"items": [{"project": "en.wikipedia", "access": "all-access", "year": "2026", "month": "11", "day": "19", "articles": rows}]}),
     );
+    wiki.answer(
+        "generator=random",
+        json!({"query": {"pages": [{"pageid": 5, "ns": 0, "title": "Water mill", "description": "a mill", "pageprops": {"page_image_free": "x.jpg"}}]}}),
+    );
     let views = |day: u32| json!({"timestamp": format!("202611{day}00"), "views": day});
     wiki.answer(
         "/pageviews/per-article/",
@@ -107,7 +111,9 @@ fn a_recording_is_checked_and_served_while_the_wiki_is_away() {
     let dir = dir.to_str().unwrap();
     let recorded = feeds(&site, &["record", dir]).output().unwrap();
     assert!(recorded.status.success(), "{recorded:?}");
-    for feed in ["tfa", "mostread", "image", "news", "dyk", "selected", "births"] {
+    for feed in [
+        "tfa", "mostread", "image", "news", "dyk", "selected", "births", "random",
+    ] {
         assert!(
             text(&recorded).contains(&format!("  {feed:<9} ok")),
             "{}",
@@ -130,8 +136,78 @@ fn a_recording_is_checked_and_served_while_the_wiki_is_away() {
     assert_eq!(keys, ["tfa", "mostread", "image", "news", "onthisday", "dyk"]);
     assert_eq!(day["tfa"]["thumbnail"]["width"], 960);
     assert_eq!(day["mostread"]["articles"][0]["view_history"][1]["views"], 19);
+    let random = client::get(server.address, "/en.wikipedia.org/v1/page/random/title");
+    assert_eq!(random.text(), r#"{"items":[{"title":"Water_mill"}]}"#);
     assert_eq!(wiki.asked(), Vec::<String>::new());
     looked_at(&server, site.path());
+}
+
+/// The feeds alone have the root of their listener, and every path but those that tell how the server does.
+#[test]
+fn the_feeds_alone_answer_on_every_path() {
+    let wiki = a_day();
+    let site = site(&wiki);
+    let server = Server::spawn(feeds(&site, &["serve"]));
+    let get = |path: &str| client::get(server.address, path);
+    let json = |path: &str| -> Value { serde_json::from_str(&get(path).text()).unwrap() };
+    assert_eq!(json("/_info")["name"], "levada-feeds");
+    assert!(json("/_info/version")["version"].is_string());
+    assert_eq!(get("/_info/home").status, 301);
+    assert_eq!(get("/robots.txt").text(), "User-agent: *\nDisallow: /\n");
+    let spec = json("/?spec");
+    assert!(
+        spec["swagger"].is_string() && spec["paths"]["/{domain}/v1/page/news"].is_object(),
+        "{spec}"
+    );
+    let page = get("/?doc");
+    assert!(page.header("content-type").unwrap().starts_with("text/html"));
+    assert!(page.text().contains("/v1/page/news"));
+    for path in [
+        "/",
+        "/nothing",
+        "/v1/events",
+        "/v2/stream/recentchange",
+        "/v1/stream-configs",
+    ] {
+        let none = get(path);
+        assert_eq!(
+            (none.status, none.header("content-type")),
+            (404, Some("application/problem+json; charset=utf-8")),
+            "{path}"
+        );
+        assert_eq!(json(path)["detail"], format!("Cannot GET {path}"), "{path}");
+    }
+    let turned_away = get("/yue.wikipedia.org/anything");
+    assert_eq!(
+        (turned_away.status, turned_away.text().as_str()),
+        (404, "Domain not found")
+    );
+    for path in ["/metrics", "/livez", "/readyz", "/readyz/streams/"] {
+        assert_eq!(get(path).status, 200, "{path}");
+    }
+    assert!(get("/metrics").text().contains("levada_feeds_requests_total"));
+}
+
+/// What is recorded of a day is a recording of that day, whenever it is made.
+#[test]
+fn a_recording_of_a_day_stands_still_on_that_day() {
+    let wiki = a_day();
+    let site = Site::new(&wiki.config());
+    let dir = site.path().join("recording");
+    let dir = dir.to_str().unwrap();
+    let recorded = feeds(&site, &["record", dir, "--date", "2026-11-20"])
+        .output()
+        .unwrap();
+    assert!(recorded.status.success(), "{recorded:?}");
+    wiki.down(true);
+    let server = Server::spawn(feeds(&site, &["serve", "--replay", dir]));
+    let day = client::get(
+        server.address,
+        "/en.wikipedia.org/v1/aggregated/featured/2026/11/20",
+    );
+    let day: Value = serde_json::from_str(&day.text()).unwrap();
+    let keys: Vec<&String> = day.as_object().unwrap().keys().collect();
+    assert_eq!(keys, ["tfa", "mostread", "image", "news", "onthisday", "dyk"]);
 }
 
 #[test]

@@ -72,6 +72,7 @@ pub struct Metrics {
     stale_age_ms: Mutex<BTreeMap<&'static str, i64>>,
     cache_bytes: Mutex<BTreeMap<&'static str, u64>>,
     store_dropped: AtomicU64,
+    store_sweeps: AtomicU64,
 }
 
 impl Metrics {
@@ -129,7 +130,7 @@ impl Metrics {
     pub(crate) fn sizes(
         &self,
         sizes: &[(Kept, u64)],
-        dropped: u64,
+        (dropped, sweeps): (u64, u64),
         stale_age_ms: BTreeMap<&'static str, i64>,
     ) {
         *self.stale_age_ms.lock() = stale_age_ms;
@@ -138,6 +139,7 @@ impl Metrics {
             bytes.insert(kept.name(), *size);
         }
         self.store_dropped.store(dropped, Ordering::Relaxed);
+        self.store_sweeps.store(sweeps, Ordering::Relaxed);
     }
 
     /// The text exposition format, version 0.0.4.
@@ -217,6 +219,18 @@ impl Metrics {
             &[],
             self.store_dropped.load(Ordering::Relaxed),
         );
+        head(
+            out,
+            "store_sweeps_total",
+            "counter",
+            "Times that the store was looked through for what has to go.",
+        );
+        line(
+            out,
+            "store_sweeps_total",
+            &[],
+            self.store_sweeps.load(Ordering::Relaxed),
+        );
         head(out, "builds_total", "counter", "Feeds made, by outcome.");
         for ((feed, outcome), count) in self.builds.read() {
             line(
@@ -290,7 +304,7 @@ mod tests {
         let metrics = Metrics::default();
         metrics.request("news", 200, Duration::from_millis(3));
         metrics.request("news", 200, Duration::from_secs(60));
-        metrics.sizes(&Kept::ALL.map(|kept| (kept, 1)), 2, BTreeMap::new());
+        metrics.sizes(&Kept::ALL.map(|kept| (kept, 1)), (2, 3), BTreeMap::new());
         let text = metrics.text();
         for expected in [
             "levada_feeds_requests_total{endpoint=\"news\",status=\"200\"} 2\n",
@@ -301,6 +315,7 @@ mod tests {
             "levada_feeds_request_duration_seconds_count{endpoint=\"news\"} 2\n",
             "levada_feeds_cache_bytes{cache=\"summary\"} 1\n",
             "levada_feeds_store_dropped_total 2\n",
+            "levada_feeds_store_sweeps_total 3\n",
             "levada_feeds_upstream_in_flight 0\n",
         ] {
             assert!(text.contains(expected), "{expected} in\n{text}");

@@ -286,12 +286,13 @@ impl Feeds {
         let mut sizes = self.inner.kitchen.wiki.sizes().to_vec();
         sizes.push((Kept::Result, self.inner.kitchen.results.bytes()));
         sizes.push(self.inner.answerer.size());
-        let dropped = self.inner.disk.as_ref().map_or(0, |disk| disk.dropped());
+        let disk = self.inner.disk.as_ref();
+        let store = disk.map_or((0, 0), |disk| (disk.dropped(), disk.sweeps()));
         let kitchen = &self.inner.kitchen;
         let now_ms = kitchen.clock.now_ms();
         let lately_ms = now_ms - i64::from(self.inner.config.cache.refresh_idle_s) * 1000;
         let ages = kitchen.results.stale_ages(now_ms, lately_ms);
-        self.inner.metrics.sizes(&sizes, dropped, ages);
+        self.inner.metrics.sizes(&sizes, store, ages);
         self.inner.metrics.text()
     }
 

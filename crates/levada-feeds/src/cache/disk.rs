@@ -64,6 +64,7 @@ pub(crate) struct Disk {
     waiting: Arc<Waiting>,
     writer: Mutex<Option<JoinHandle<()>>>,
     dropped: Arc<AtomicU64>,
+    sweeps: Arc<AtomicU64>,
     lookers: Workers,
 }
 
@@ -92,12 +93,14 @@ impl Disk {
         let names: Arc<Names> = Arc::default();
         let (queue, tasks) = sync_channel(QUEUE);
         let waiting: Arc<Waiting> = Arc::default();
+        let sweeps: Arc<AtomicU64> = Arc::default();
         let writer = Writer {
             path: path.to_owned(),
             database: Arc::clone(&database),
             waiting: Arc::clone(&waiting),
             names: Arc::clone(&names),
             most_bytes,
+            sweeps: Arc::clone(&sweeps),
         };
         let thread = std::thread::Builder::new()
             .name("feeds-store".into())
@@ -110,6 +113,7 @@ impl Disk {
             waiting,
             writer: Mutex::new(Some(thread)),
             dropped: Arc::default(),
+            sweeps,
             lookers: Workers::start("feeds-look", LOOKERS),
         })
     }
@@ -209,6 +213,11 @@ impl Disk {
             // An error means that the thread ended, and then there is nothing to wait for.
             let _ = wait.recv();
         }
+    }
+
+    /// How often all entries were looked through to bound the file.
+    pub(crate) fn sweeps(&self) -> u64 {
+        self.sweeps.load(Ordering::Relaxed)
     }
 
     /// Entries that were not written because the queue was full.
@@ -337,6 +346,28 @@ mod tests {
             disk.get("a", "05999").map(|bytes| bytes.len()),
             Some(record(0, 500 + 5_999 * 7_919 % 3_000).len())
         );
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_bounded_is_not_swept_at_every_turn() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("c.redb");
+        // Less than a file with anything in it takes.
+        let disk = Disk::open(&path, 8 << 10).expect("a store");
+        disk.put("a", "first", record(0, 3_000));
+        disk.flush();
+        let size = std::fs::metadata(&path).expect("a file").len();
+        assert!(size > 8 << 10, "{size}");
+        let before = disk.sweeps();
+        for n in 0..10 {
+            disk.put("a", &format!("{n}"), record(n, 50));
+            disk.flush();
+        }
+        assert_eq!(disk.sweeps(), before);
+        // With an eighth of the bound written it is tried again.
+        disk.put("a", "much", record(11, 3_000));
+        disk.flush();
+        assert!(disk.sweeps() > before);
     }
 
     #[test]

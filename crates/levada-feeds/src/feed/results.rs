@@ -3,16 +3,18 @@
 //! Memory is the truth while the service runs; at start it is filled from the store. An entry knows whether it is
 //! fresh, outdated by a page change, or held because nothing better could be made.
 
+mod recent;
+mod stored;
+
 use super::key::FeedKey;
 use super::links::Links;
-use crate::cache::{Disk, Record};
+use crate::cache::Disk;
 use crate::http::Problem;
-use crate::metrics::Kept;
 use crate::wiki::{Failure, Source};
 use bytes::Bytes;
 use parking_lot::Mutex;
-use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use recent::Recent;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
@@ -137,34 +139,9 @@ pub(crate) struct Times {
     pub(crate) outdated: Option<Outdated>,
 }
 
-/// Page changes remembered for the feeds in the making: a minute of the busiest wikis together.
-const RECENT: usize = 8_192;
-
 /// How long a feed serves at least before it is made anew because a page of which it shows a summary has changed,
 /// milliseconds: those are the most edited pages of a wiki.
 const LEAST_MS: i64 = 5_000;
-
-/// Where the names of outdated feeds are in the store, beside the feeds: an edit must not rewrite a megabyte.
-const OUTDATED: &str = "outdated";
-
-#[derive(Serialize, Deserialize)]
-struct Head {
-    made_ms: i64,
-    fresh_until_ms: i64,
-    items: usize,
-    id: String,
-    varies: bool,
-    sources: Vec<Source>,
-    #[serde(default)]
-    own: Vec<Source>,
-    #[serde(default)]
-    redirects: Vec<(Source, Source)>,
-    failures: Vec<Failure>,
-    notes: Vec<String>,
-    /// After which rules, and out of what, it was made.
-    #[serde(default)]
-    manner: String,
-}
 
 /// The feeds that were made.
 pub(crate) struct Results {
@@ -172,17 +149,8 @@ pub(crate) struct Results {
     links: Arc<Links>,
     disk: Option<Arc<Disk>>,
     versions: AtomicU64,
-    changes: AtomicU64,
-    recent: Mutex<Recent>,
+    recent: Recent,
     manner: Mutex<Arc<str>>,
-}
-
-/// The latest changes.
-#[derive(Default)]
-struct Recent {
-    /// The number of the latest change that outdated everything.
-    everything: u64,
-    pages: VecDeque<(u64, Source)>,
 }
 
 impl Results {
@@ -212,8 +180,7 @@ impl Results {
             links,
             disk,
             versions: AtomicU64::new(1),
-            changes: AtomicU64::new(0),
-            recent: Mutex::default(),
+            recent: Recent::default(),
             manner: Mutex::new(Arc::from(manner)),
         };
         results.load(now_ms, keep_ms);
@@ -227,41 +194,7 @@ impl Results {
 
     /// Puts a feed that was just made, and remembers it across restarts unless it is a problem.
     pub(crate) fn put(&self, key: &FeedKey, made: Made, times: Times, now_ms: i64) -> Arc<Entry> {
-        if let Some(disk) = &self.disk {
-            let name = key.to_string();
-            match &made.json {
-                Some(json) => {
-                    let settled = times.held.is_none() && times.outdated.is_none();
-                    let head = Head {
-                        made_ms: times.made_ms,
-                        // What is not fresh now is not fresh after a restart either.
-                        fresh_until_ms: if settled { times.until_ms } else { times.made_ms },
-                        items: made.items,
-                        id: made.id.clone(),
-                        varies: made.varies,
-                        sources: made.sources.clone(),
-                        own: made.own.clone(),
-                        redirects: made.redirects.clone(),
-                        failures: made.failures.clone(),
-                        notes: made.notes.clone(),
-                        manner: self.manner.lock().to_string(),
-                    };
-                    let record = Record {
-                        at_ms: now_ms,
-                        head,
-                        body: json.to_vec(),
-                    };
-                    if let Some(bytes) = record.encode() {
-                        disk.put(Kept::Result.name(), &name, bytes);
-                    }
-                }
-                None => disk.remove(Kept::Result.name(), &name),
-            }
-            match (&made.json, times.outdated) {
-                (Some(_), Some(outdated)) => note_outdated(disk, &name, outdated.since_ms),
-                _ => disk.remove(OUTDATED, &name),
-            }
-        }
+        self.store(key, &made, &times, now_ms);
         // Being made anew is not being asked for.
         let asked_ms = self.memory.get(key).map_or(now_ms, |known| known.asked_ms());
         let entry = self.entry(made, times, asked_ms);
@@ -281,14 +214,7 @@ impl Results {
 
     /// Outdates the feeds built from a page. Gives their names.
     pub(crate) fn outdate(&self, source: &Source, now_ms: i64) -> Vec<FeedKey> {
-        {
-            let mut recent = self.recent.lock();
-            let number = self.changes.fetch_add(1, Ordering::SeqCst) + 1;
-            if recent.pages.len() == RECENT {
-                recent.pages.pop_front();
-            }
-            recent.pages.push_back((number, source.clone()));
-        }
+        self.recent.page(source);
         let keys = self.links.built_from(source);
         for key in &keys {
             if let Some(entry) = self.memory.get(key) {
@@ -296,11 +222,8 @@ impl Results {
                     since_ms: now_ms,
                     own: entry.made.own.contains(source),
                 };
-                if entry.outdated.is_none()
-                    && entry.made.json.is_some()
-                    && let Some(disk) = &self.disk
-                {
-                    note_outdated(disk, &key.to_string(), now_ms);
+                if entry.outdated.is_none() && entry.made.json.is_some() {
+                    self.store_outdated(key, now_ms);
                 }
                 self.insert(key, outdated(&entry, change));
             }
@@ -323,10 +246,7 @@ impl Results {
     /// Outdates every feed, also those in the making: from now on they are made in another `manner`.
     pub(crate) fn outdate_all(&self, now_ms: i64, manner: String) {
         *self.manner.lock() = Arc::from(manner);
-        {
-            let mut recent = self.recent.lock();
-            recent.everything = self.changes.fetch_add(1, Ordering::SeqCst) + 1;
-        }
+        self.recent.everything();
         let change = Outdated {
             since_ms: now_ms,
             own: true,
@@ -338,29 +258,12 @@ impl Results {
 
     /// The number of the latest change.
     pub(crate) fn changes(&self) -> u64 {
-        self.changes.load(Ordering::SeqCst)
+        self.recent.number()
     }
 
-    /// Whether one of the pages has changed after the change of that number, and if so, whether one of its `own`. What
-    /// is no longer known counts as a change.
+    /// Whether one of the pages has changed after the change of that number: see [`Recent::changed_since`].
     pub(crate) fn changed_since(&self, number: u64, sources: &[Source], own: &[Source]) -> Option<bool> {
-        if self.changes() == number {
-            return None;
-        }
-        let recent = self.recent.lock();
-        let is_forgotten = recent.pages.front().is_some_and(|(first, _)| *first > number + 1);
-        if recent.everything > number || is_forgotten {
-            return Some(true);
-        }
-        let after = recent.pages.iter().filter(|(changed, _)| *changed > number);
-        let changed: std::collections::HashSet<&Source> = after.map(|(_, source)| source).collect();
-        if own.iter().any(|source| changed.contains(source)) {
-            return Some(true);
-        }
-        sources
-            .iter()
-            .any(|source| changed.contains(source))
-            .then_some(false)
+        self.recent.changed_since(number, sources, own)
     }
 
     /// Feeds that were asked for since `asked_since_ms` and are outdated, or will expire within `ahead_ms` (a fifth of
@@ -428,54 +331,6 @@ impl Results {
         self.memory.insert(key.clone(), Arc::clone(&entry));
         entry
     }
-
-    fn load(&self, now_ms: i64, keep_ms: i64) {
-        let Some(disk) = &self.disk else { return };
-        let manner = Arc::clone(&self.manner.lock());
-        let mut outdated: HashMap<String, i64> = HashMap::new();
-        for (name, bytes) in disk.all(OUTDATED) {
-            let since_ms = Record::<()>::decode(&bytes).map_or(now_ms, |record| record.at_ms);
-            outdated.insert(name, since_ms);
-        }
-        for (name, bytes) in disk.all(Kept::Result.name()) {
-            let read = FeedKey::parse(&name).zip(Record::<Head>::decode(&bytes));
-            let Some((key, record)) =
-                read.filter(|(_, record)| now_ms < record.head.fresh_until_ms + keep_ms)
-            else {
-                disk.remove(Kept::Result.name(), &name);
-                continue;
-            };
-            let head = record.head;
-            let mark = outdated.remove(&name);
-            // What it was made from is not outdated by the manner of making.
-            let since_ms = mark.or_else(|| (*head.manner != *manner).then_some(i64::MIN));
-            let made = Made {
-                json: Some(Bytes::from(record.body)),
-                problem: None,
-                items: head.items,
-                id: head.id,
-                varies: head.varies,
-                sources: head.sources,
-                own: head.own,
-                redirects: head.redirects,
-                failures: head.failures,
-                notes: head.notes,
-            };
-            // Nobody has asked for it since the start.
-            let until_ms = head.fresh_until_ms;
-            let times = Times {
-                made_ms: head.made_ms,
-                until_ms,
-                held: None,
-                outdated: since_ms.map(|since_ms| Outdated { since_ms, own: true }),
-            };
-            let entry = self.entry(made, times, 0);
-            self.insert(&key, entry);
-        }
-        for name in outdated.keys() {
-            disk.remove(OUTDATED, name);
-        }
-    }
 }
 
 /// The feed, outdated. What was held may be made anew at once: the change may be the cure.
@@ -484,17 +339,6 @@ fn outdated(entry: &Entry, change: Outdated) -> Entry {
         outdated: Some(change.after(entry.outdated)),
         held: None,
         ..copy(entry)
-    }
-}
-
-fn note_outdated(disk: &Disk, name: &str, since_ms: i64) {
-    let record = Record {
-        at_ms: since_ms,
-        head: (),
-        body: Vec::new(),
-    };
-    if let Some(bytes) = record.encode() {
-        disk.put(OUTDATED, name, bytes);
     }
 }
 
@@ -536,38 +380,6 @@ mod tests {
             held: None,
             outdated: None,
         }
-    }
-
-    #[test]
-    fn a_change_while_a_feed_is_made_is_noticed() {
-        let results = Results::open(1 << 20, None, 0, 0, String::new());
-        let page = Source::new("en.wikipedia.org", "A");
-        let other = Source::new("en.wikipedia.org", "B");
-        let before = results.changes();
-        let changed = |number, page: &Source, own: bool| {
-            let pages = std::slice::from_ref(page);
-            results.changed_since(number, pages, if own { pages } else { &[] })
-        };
-        assert_eq!(changed(before, &page, true), None);
-        assert_eq!(results.outdate(&page, 5), []);
-        assert_eq!(changed(before, &page, true), Some(true));
-        assert_eq!(changed(before, &page, false), Some(false));
-        assert_eq!(changed(before, &other, true), None);
-        assert_eq!(changed(results.changes(), &page, true), None);
-        // Other rules change everything that was begun under the old ones.
-        let under_old_rules = results.changes();
-        results.outdate_all(6, "new".to_owned());
-        assert_eq!(changed(under_old_rules, &other, false), Some(true));
-        assert_eq!(changed(results.changes(), &other, true), None);
-        // What happened before the memory of changes begins may have been anything.
-        let before = results.changes();
-        for _ in 0..=RECENT {
-            results.outdate(&other, 5);
-        }
-        assert_eq!(
-            changed(before, &Source::new("en.wikipedia.org", "C"), true),
-            Some(true)
-        );
     }
 
     #[test]

@@ -7,6 +7,7 @@ use redb::{Database, Durability, ReadableDatabase, ReadableTable};
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
@@ -22,6 +23,14 @@ const SWEEP_PART: u64 = 8;
 /// How often entries are removed and the file is compacted before it is left larger than it should be.
 const ATTEMPTS: u32 = 4;
 
+/// What came of bounding the file.
+struct Bounded {
+    /// Whether all entries were looked through.
+    swept: bool,
+    /// Whether the file is still too large.
+    is_hopeless: bool,
+}
+
 /// Writes what is queued. Promises: when the queue is empty the file is not larger than `most_bytes`, as long as that
 /// is at least what an empty file takes; the entries that were written last are in it. Reads wait while it is compacted.
 pub(super) struct Writer {
@@ -30,12 +39,14 @@ pub(super) struct Writer {
     pub(super) waiting: Arc<Waiting>,
     pub(super) names: Arc<Names>,
     pub(super) most_bytes: u64,
+    /// Counts how often all entries were looked through.
+    pub(super) sweeps: Arc<AtomicU64>,
 }
 
 impl Writer {
     pub(super) fn run(&self, tasks: &Receiver<Task>) {
         // What an earlier process left may be too much already, and its names are not known yet.
-        self.bound(true);
+        let mut is_hopeless = self.bound(true).is_hopeless;
         let mut written = 0;
         while let Ok(first) = tasks.recv() {
             let mut bytes = size(&first);
@@ -58,21 +69,36 @@ impl Writer {
             }
             written += bytes;
             let is_much = written >= self.most_bytes / SWEEP_PART;
-            if self.bound(is_much) {
-                written = 0;
+            // A file that could not be made small enough is looked at again when there is much new, not at every turn.
+            if is_much || !is_hopeless {
+                let bounded = self.bound(is_much);
+                if bounded.is_hopeless && !is_hopeless {
+                    tracing::warn!(
+                        bytes = self.file_bytes(),
+                        most_bytes = self.most_bytes,
+                        "cache file too large, and cannot be made smaller"
+                    );
+                }
+                is_hopeless = bounded.is_hopeless;
+                if bounded.swept {
+                    written = 0;
+                }
             }
             self.settle(batch);
         }
     }
 
-    /// Removes and compacts when there is much new or the file is too large. True when it has looked through all.
-    fn bound(&self, is_much: bool) -> bool {
+    /// Removes and compacts when there is much new or the file is too large.
+    fn bound(&self, is_much: bool) -> Bounded {
         let mut goal = self.most_bytes / ENTRIES_PART;
         let mut swept = false;
         for _ in 0..ATTEMPTS {
             let is_large = self.file_bytes() > self.most_bytes;
             if !is_large && (swept || !is_much) {
-                return swept;
+                return Bounded {
+                    swept,
+                    is_hopeless: false,
+                };
             }
             let done = self.sweep(goal).and_then(|()| {
                 swept = true;
@@ -82,18 +108,17 @@ impl Writer {
             });
             if let Err(error) = done {
                 tracing::warn!(%error, "cache file not bounded");
-                return swept;
+                return Bounded {
+                    swept,
+                    is_hopeless: true,
+                };
             }
             goal /= 2;
         }
-        if self.file_bytes() > self.most_bytes {
-            tracing::warn!(
-                bytes = self.file_bytes(),
-                most_bytes = self.most_bytes,
-                "cache file too large"
-            );
+        Bounded {
+            swept,
+            is_hopeless: self.file_bytes() > self.most_bytes,
         }
-        swept
     }
 
     fn file_bytes(&self) -> u64 {
@@ -154,6 +179,7 @@ impl Writer {
 
     /// Removes the oldest entries until the rest takes `most_bytes`, and learns the names of the rest.
     fn sweep(&self, most_bytes: u64) -> Result<(), redb::Error> {
+        self.sweeps.fetch_add(1, Ordering::Relaxed);
         let database = self.database.read();
         let mut entries = Vec::new();
         let mut total = 0_u64;

@@ -1,6 +1,7 @@
 //! What becomes of a feed that was just made: it is kept, unless the one before is better.
 
-use super::{Kitchen, Traced};
+use super::Kitchen;
+use super::make::Traced;
 use crate::feed::dish::{Dish, Refusal};
 use crate::feed::key::{Feed, FeedKey};
 use crate::feed::plate::Plate;

@@ -228,10 +228,9 @@ mod tests {
     use super::*;
 
     fn config(feeds: &str) -> Config {
-        Config {
-            feeds: toml::from_str(feeds).expect("a table"),
-            ..Config::default()
-        }
+        let mut config = Config::load(None, [], &[]).expect("defaults").config;
+        config.feeds = toml::from_str(feeds).expect("a table");
+        config
     }
 
     fn refusal(feeds: &str) -> String {

@@ -396,7 +396,7 @@ impl CatchUp {
                 self.room().await?;
                 let rest = self.renderer.frame_bytes(bytes / batch.len()) * (batch.len() - index);
                 let room = rest.clamp(frame_bytes, CATCH_UP_CHUNK_BYTES.max(frame_bytes));
-                self.renderer.render_into(self.hub.buffers.room(room));
+                self.renderer.render_into(|| self.hub.buffers.room(room));
             }
             self.renderer.record(lane, record);
             index += 1;

@@ -108,10 +108,10 @@ impl Renderer {
         self.out.reserve(bytes);
     }
 
-    /// Takes room for what is rendered next, where nothing is rendered now.
-    pub(crate) fn render_into(&mut self, room: Vec<u8>) {
-        if self.out.is_empty() {
-            self.out = room;
+    /// Takes `room` for what is rendered next, where there is none since the last was taken.
+    pub(crate) fn render_into(&mut self, room: impl FnOnce() -> Vec<u8>) {
+        if self.out.capacity() == 0 {
+            self.out = room();
         }
     }
 

@@ -214,14 +214,13 @@ pub struct AppParts {
     pub(crate) feeds_only: bool,
 }
 
-/// Where nothing is under way, a peer that does not answer three probes is gone within half a minute.
+/// When and how often peers are asked for a sign of life where nothing is under way.
 const PROBE_AFTER: Duration = Duration::from_secs(15);
 const PROBE_EVERY: Duration = Duration::from_secs(5);
-const PROBES: u32 = 3;
 
-/// Longest time for which sent bytes may stay unacknowledged, or a peer may take nothing. The system's own
-/// bound is about a quarter of an hour, for which a client that lost its network would find its places
-/// taken by its former self.
+/// Longest time for which sent bytes or probes may stay unacknowledged, or a peer may take nothing. The
+/// system's own bound is about a quarter of an hour, for which a client that lost its network would find
+/// its places taken by its former self.
 const PEER_PATIENCE: Duration = Duration::from_secs(5 * 60);
 
 /// What holds for every connection: answers at once, and no place for peers that are gone.
@@ -229,7 +228,7 @@ fn prepare(socket: &TcpStream) -> std::io::Result<()> {
     socket.set_nodelay(true)?;
     let socket = SockRef::from(socket);
     let keepalive = TcpKeepalive::new().with_time(PROBE_AFTER);
-    socket.set_tcp_keepalive(&keepalive.with_interval(PROBE_EVERY).with_retries(PROBES))?;
+    socket.set_tcp_keepalive(&keepalive.with_interval(PROBE_EVERY))?;
     #[cfg(target_os = "linux")]
     socket.set_tcp_user_timeout(Some(PEER_PATIENCE))?;
     Ok(())

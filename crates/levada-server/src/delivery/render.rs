@@ -10,7 +10,7 @@ use levada_event::limits::LINE_BYTES_MAX;
 use levada_event::select::{Selection, SelectionSpec, Separators, Verdict};
 use levada_event::splice::Dialect;
 use levada_event::{Flags, Offset, RecordRef, Timestamp};
-use levada_wire::{Gap, ndjson, sse};
+use levada_wire::{Gap, GapReason, ndjson, sse};
 
 use super::failure::Failure;
 use super::id::Id;
@@ -234,7 +234,8 @@ impl Renderer {
         }
     }
 
-    /// Says that records are missing here. NDJSON has no place for that: the response ends instead.
+    /// Says that records are missing here. NDJSON has no place for that: the response ends instead, except
+    /// where records are damaged, behind which no end would ever lead; metric and log then have to do.
     pub(crate) fn gap(&mut self, gap: &Gap) -> Result<(), Failure> {
         self.stats.gaps.add(1);
         match self.shape.format {
@@ -242,6 +243,7 @@ impl Renderer {
                 sse::comment(&mut self.out, &gap.comment());
                 Ok(())
             }
+            Format::Ndjson if gap.reason == GapReason::Damaged => Ok(()),
             Format::Ndjson => Err(Failure::gap(gap)),
         }
     }

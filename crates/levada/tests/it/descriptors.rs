@@ -45,7 +45,8 @@ fn sockets_do_not_take_the_files_of_the_log() {
         assert!(idle.len() < 1000, "nobody is turned away");
     }
     assert!(idle.len() > 120, "the limit was raised: {}", idle.len());
-    idle.truncate(idle.len() - 2);
+    // The first are sure to have a place.
+    idle.drain(..2);
     let post = |stream: &str| {
         let event = json!({"$schema": "/test/1.0.0", "meta": {"stream": stream}}).to_string();
         std::panic::catch_unwind(|| client::post(server.address, &event).status).ok()

@@ -393,6 +393,13 @@ async fn damage_is_passed_and_told_where_that_is_wished() {
                 assert!(gaps.is_empty() && sound.iter().all(|offset| *offset < 11));
             }
         }
+        if pass_damage {
+            let mut asked = request(&["a"]);
+            (asked.format, asked.from) = (Format::Ndjson, earliest());
+            let lines = rig.open(asked).await.until("e19e").await;
+            let has = |id: &str| lines.contains(id);
+            assert!(has("e4e") && has("e7e") && !has("e5e") && !has("e11e"), "{lines}");
+        }
         rig.settled().await;
         rig.log.close().await;
     }

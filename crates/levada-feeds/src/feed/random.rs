@@ -109,7 +109,8 @@ impl Kitchen {
                 kitchen.draw_batch(&wiki, &own).await
             });
             let drawn = match tokio::time::timeout_at(ask.pieces_by, drawing).await {
-                Ok(drawn) => drawn.unwrap_or_else(|| Err(lost().into())),
+                Ok(Some(drawn)) => drawn,
+                Ok(None) => Err(lost().into()),
                 Err(_) => Err(Fault::late().into()),
             };
             match drawn {

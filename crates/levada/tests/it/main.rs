@@ -37,6 +37,7 @@ mod kafka;
 mod kafka_chaos;
 #[cfg(test)]
 mod kafka_foreign;
+mod kafka_hasty;
 #[cfg(test)]
 mod kafka_streams;
 #[cfg(test)]

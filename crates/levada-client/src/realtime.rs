@@ -7,11 +7,12 @@
 //! positions are saved behind processing, and at least once whatever happens.
 
 mod connection;
+mod decode;
 mod layout;
 mod position;
 mod query;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::ControlFlow;
 
 use bytes::Bytes;
@@ -130,6 +131,11 @@ pub struct RealtimeSubscriber {
     steps: mpsc::Receiver<Step>,
     ready: VecDeque<RealtimeEvent>,
     position: RealtimePosition,
+    /// Events handed out, and those of them that were processed.
+    handed: u64,
+    processed: u64,
+    /// Next offsets behind what a filter left out, until everything that was handed out is processed.
+    passed: BTreeMap<u32, u64>,
     ended: Option<SubscribeError>,
     /// Ends the connections when dropped.
     _connections: JoinSet<()>,
@@ -167,6 +173,7 @@ impl RealtimeSubscriber {
                 ever: false,
                 layout: Layout::ARTICLES,
                 looked: false,
+                tells: false,
                 other_log: None,
                 starts: Vec::new(),
             };
@@ -176,6 +183,9 @@ impl RealtimeSubscriber {
             steps,
             ready: VecDeque::new(),
             position,
+            handed: 0,
+            processed: 0,
+            passed: BTreeMap::new(),
             ended: None,
             _connections: running,
         })
@@ -188,6 +198,7 @@ impl RealtimeSubscriber {
     pub async fn next(&mut self) -> Result<RealtimeDelivery, SubscribeError> {
         loop {
             if let Some(event) = self.ready.pop_front() {
+                self.handed += 1;
                 return Ok(RealtimeDelivery::Event(event));
             }
             if let Some(error) = &self.ended {
@@ -195,6 +206,10 @@ impl RealtimeSubscriber {
             }
             match self.steps.recv().await {
                 Some(Step::Events(events)) => self.ready.extend(events),
+                Some(Step::Passed(places)) => {
+                    self.passed.extend(places);
+                    self.pass();
+                }
                 Some(Step::Notice(notice)) => return Ok(RealtimeDelivery::Notice(notice)),
                 Some(Step::Starts(starts)) => {
                     for (partition, next) in starts {
@@ -206,6 +221,7 @@ impl RealtimeSubscriber {
                 }
                 Some(Step::OtherLog { log, parts, layout }) => {
                     self.position.meet(&log);
+                    self.passed.clear();
                     // Where another connection told first, this one may have brought events of the old log since.
                     self.position
                         .forget(|partition| parts.contains(&layout.part(partition)));
@@ -222,6 +238,17 @@ impl RealtimeSubscriber {
     /// Says that an event was processed: [`position`](Self::position) is behind it from now on.
     pub fn processed(&mut self, event: &RealtimeEvent) {
         self.position.advance(event.partition, event.offset);
+        self.processed += 1;
+        self.pass();
+    }
+
+    /// Moves behind what filters left out, once nothing before it is in the caller's hands.
+    fn pass(&mut self) {
+        if self.processed >= self.handed {
+            while let Some((partition, next)) = self.passed.pop_first() {
+                self.position.pass(partition, next);
+            }
+        }
     }
 
     /// The position behind all events that were processed.

@@ -3,11 +3,11 @@
 use std::time::{Duration, SystemTime};
 
 use levada_event::Timestamp;
-use levada_wire::ndjson::Decoder;
 use levada_wire::paths;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use tokio::sync::mpsc::Sender;
 
+use super::decode::{Decoder, Piece};
 use super::layout::{Layout, Positions};
 use super::{RealtimeEvent, RealtimeNotice, RealtimePosition, RealtimeQuery};
 use crate::server::{chain, read_body};
@@ -25,6 +25,8 @@ const POSITIONS_BYTES_MAX: usize = 4 * 1024 * 1024;
 pub(super) enum Step {
     /// What one read brought, in order.
     Events(Vec<RealtimeEvent>),
+    /// Next offsets of partitions, behind what a filter left out.
+    Passed(Vec<(u32, u64)>),
     Notice(RealtimeNotice),
     /// The log that the server has.
     Log(String),
@@ -55,6 +57,8 @@ pub(super) struct Connection {
     pub(super) layout: Layout,
     /// Whether the layout is what the server says.
     pub(super) looked: bool,
+    /// Whether the server tells positions, and so is one of ours.
+    pub(super) tells: bool,
     /// The log that the offsets were of, until that is told.
     pub(super) other_log: Option<String>,
     /// Where partitions begin that no event has come from.
@@ -70,7 +74,11 @@ impl Connection {
         loop {
             let (reason, asked) = match self.connect().await {
                 Ok(connected) => match self.read(connected, &out).await {
-                    Ok(Ok(reason)) => (reason, None),
+                    Ok(Ok(reason)) => {
+                        // Partitions may have been added meanwhile.
+                        self.looked &= !self.tells;
+                        (reason, None)
+                    }
                     Ok(Err(error)) => return end(&out, error).await,
                     Err(Gone) => return,
                 },
@@ -109,7 +117,9 @@ impl Connection {
     /// # Errors
     /// Without an answer nothing is read: in a wrong layout events would be missed.
     async fn look(&mut self, authorization: Option<&HeaderValue>) -> Result<(), Refusal> {
-        let Some(positions) = self.positions(authorization).await? else {
+        let positions = self.positions(authorization).await?;
+        self.tells = positions.is_some();
+        let Some(positions) = positions else {
             self.looked = true;
             return Ok(());
         };
@@ -189,11 +199,15 @@ impl Connection {
         if !self.looked {
             self.look(authorization.as_ref()).await?;
         }
+        let accepted = match self.wants_ids() {
+            true => paths::TYPE_SSE,
+            false => paths::TYPE_NDJSON,
+        };
         let mut request = self
             .server
             .http()
             .post(self.server.at(&self.query.path()))
-            .header(ACCEPT, paths::TYPE_NDJSON)
+            .header(ACCEPT, accepted)
             .header(CACHE_CONTROL, "no-cache")
             .header(CONTENT_TYPE, paths::TYPE_JSON)
             .body(
@@ -204,7 +218,12 @@ impl Connection {
         if let Some(value) = authorization {
             request = request.header(AUTHORIZATION, value);
         }
-        exchange(request, paths::TYPE_NDJSON, ANSWER_TIMEOUT).await
+        exchange(request, accepted, ANSWER_TIMEOUT).await
+    }
+
+    /// Lines say nothing of what a filter leaves out; ids of server-sent events do.
+    fn wants_ids(&self) -> bool {
+        self.tells && !self.query.filters.is_empty()
     }
 
     /// Reads to the end of the connection; answers with why it ended, or with an error that no other
@@ -256,11 +275,12 @@ impl Connection {
         }
         tell(out, Step::Serving(served_at)).await?;
         tell(out, Step::Notice(RealtimeNotice::Connected { connection })).await?;
-        if let Some(gap) = response.headers().get(paths::GAP) {
+        // In server-sent events a comment tells the same.
+        if let Some(gap) = response.headers().get(paths::GAP).filter(|_| !self.wants_ids()) {
             let text = String::from_utf8_lossy(gap.as_bytes()).into_owned();
             tell(out, Step::Notice(RealtimeNotice::Gap { connection, text })).await?;
         }
-        let mut decoder = Decoder::default();
+        let mut decoder = Decoder::new(self.wants_ids());
         loop {
             let chunk = match self.idle_timeout {
                 None => response.chunk().await,
@@ -277,21 +297,38 @@ impl Connection {
             // Whatever comes, and be it a heartbeat, shows that the server works.
             self.failures = 0;
             let mut events = Vec::new();
-            loop {
-                match decoder.next_line() {
+            let mut passed = Vec::new();
+            let mut ended = None;
+            while ended.is_none() {
+                match decoder.next_piece() {
                     Ok(None) => break,
-                    Ok(Some(line)) => match self.layout.event(line.text) {
+                    Ok(Some(Piece::Event(text))) => match self.layout.event(text) {
                         Ok(event) => {
                             self.position.advance(event.partition, event.offset);
                             events.push(event);
                         }
-                        Err(why) => return Ok(Err(SubscribeError::Unexpected(why))),
+                        Err(why) => ended = Some(Err(SubscribeError::Unexpected(why))),
                     },
-                    Err(error) => return Ok(Err(SubscribeError::Unexpected(error.to_string()))),
+                    Ok(Some(Piece::Passed(places))) => passed = places,
+                    Ok(Some(Piece::Gap(text))) => {
+                        let gap = RealtimeNotice::Gap { connection, text };
+                        tell(out, Step::Notice(gap)).await?;
+                    }
+                    Ok(Some(Piece::Failed(why))) => ended = Some(Ok(why)),
+                    Err(why) => ended = Some(Err(SubscribeError::Unexpected(why))),
                 }
             }
             if !events.is_empty() {
                 tell(out, Step::Events(events)).await?;
+            }
+            if !passed.is_empty() {
+                for (partition, next) in &passed {
+                    self.position.pass(*partition, *next);
+                }
+                tell(out, Step::Passed(passed)).await?;
+            }
+            if let Some(ended) = ended {
+                return Ok(ended);
             }
         }
     }

@@ -64,6 +64,12 @@ impl RealtimePosition {
         *next = (*next).max(offset.saturating_add(1));
     }
 
+    /// Moves to `next`, before which nothing is left to process; never backwards.
+    pub(crate) fn pass(&mut self, partition: u32, next: u64) {
+        let known = self.offsets.entry(partition).or_default();
+        *known = (*known).max(next);
+    }
+
     /// Remembers from where a partition is read that no event has come from.
     pub(crate) fn begin_at(&mut self, partition: u32, next: u64) {
         self.offsets.entry(partition).or_insert(next);

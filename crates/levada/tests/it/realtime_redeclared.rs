@@ -74,3 +74,46 @@ fn parts_and_positions_are_those_of_the_partitions_that_there_are() {
         );
     }
 }
+
+/// Sixty partitions are more than clients of articles send positions for; as many as there are are taken.
+#[test]
+fn the_client_comes_back_to_more_partitions_than_are_declared() {
+    let site = site("");
+    let streams = std::fs::read_to_string(site.path().join("streams.yaml")).unwrap();
+    let declare = |partitions: u32| {
+        let text = streams.replace("partitions: 50", &format!("partitions: {partitions}"));
+        site.file("streams.yaml", &text);
+    };
+    declare(60);
+    let server = site.start();
+    publish(&server, &[], 0..ARTICLES, 10);
+    server.stop();
+    declare(1);
+    let server = site.start();
+    let file = site.path().join("offsets");
+    let tail = || {
+        let mut command = crate::server::binary();
+        command
+            .args(["tail", "articles", "--url", &server.url(), "--timeout", "60s"])
+            .args([
+                "--since",
+                "1h",
+                "--connections",
+                "10",
+                "-n",
+                &ARTICLES.to_string(),
+            ])
+            .args(["--resume", file.to_str().unwrap()]);
+        let out = command.output().unwrap();
+        let told = String::from_utf8_lossy(&out.stderr).into_owned();
+        assert_eq!(out.status.code(), Some(0), "{told}");
+        String::from_utf8(out.stdout).unwrap()
+    };
+    let mut lines = tail();
+    publish(&server, &[], ARTICLES..2 * ARTICLES, 10);
+    lines += &tail();
+    let mut places: Vec<_> = lines.lines().map(place).collect();
+    places.sort_unstable();
+    assert_eq!(places.len(), 2 * ARTICLES);
+    assert_dense(places, "both");
+}

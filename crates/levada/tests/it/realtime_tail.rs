@@ -400,3 +400,49 @@ fn a_log_that_was_wiped_is_noticed_and_read_from_its_beginning() {
     pages.sort_unstable();
     assert_eq!(pages, (200..210).collect::<Vec<u64>>());
 }
+
+/// What a filter leaves out counts as read: offsets move on, and nothing is reported as lost later.
+#[test]
+fn partitions_in_which_nothing_matches_move_on() {
+    let site = crate::articles::site("[streams]\nheartbeat = \"1s\"\n");
+    let live = site.start();
+    let file = site.path().join("offsets");
+    let mut command = binary();
+    command
+        .args(["tail", "articles", "--url", &live.url(), "--timeout", "90s"])
+        .args(["--connections", "1", "--since", "1h"])
+        .args(["--filter", "is_part_of.identifier:tinywiki"])
+        .args(["--resume", file.to_str().unwrap()]);
+    let mut child = command
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    crate::server::eventually("the connection stands", || {
+        live.metric("levada_delivery_sessions_open") == 1
+    });
+    crate::articles::publish(&live, &[], 0..60, 10);
+    let told = crate::client::get(live.address, "/v2/articles/positions").text();
+    let told: Value = serde_json::from_str(&told).unwrap();
+    let ends: std::collections::BTreeMap<String, u64> = told["partitions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| (row["partition"].to_string(), row["next"].as_u64().unwrap()))
+        .collect();
+    assert_eq!(ends.values().sum::<u64>(), 60);
+    crate::server::eventually("the offsets are behind what was left out", || {
+        let Ok(kept) = std::fs::read_to_string(&file) else {
+            return false;
+        };
+        let kept: Value = serde_json::from_str(&kept).unwrap();
+        let text = kept.to_string();
+        let position = ["cursor", "position"].iter().find_map(|key| kept[key].as_str());
+        let position: Value = serde_json::from_str(position.unwrap_or(&text)).unwrap();
+        ends.iter()
+            .filter(|(_, next)| **next > 0)
+            .all(|(partition, next)| position["offsets"][partition] == json!(next))
+    });
+    child.kill().unwrap();
+    child.wait().unwrap();
+}

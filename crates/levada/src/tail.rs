@@ -4,6 +4,7 @@ mod output;
 mod position;
 mod realtime;
 
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
@@ -182,8 +183,9 @@ impl Tail {
             let delivery = match self.subscriber.next().now_or_never() {
                 Some(delivery) => delivery?,
                 None => match self.wait(keeper, stop).await? {
-                    Some(delivery) => delivery,
-                    None => continue,
+                    ControlFlow::Continue(Some(delivery)) => delivery,
+                    ControlFlow::Continue(None) => continue,
+                    ControlFlow::Break(end) => return Ok(end),
                 },
             };
             match delivery {
@@ -207,12 +209,15 @@ impl Tail {
     }
 
     /// Nothing is ready: shows what was printed, saves the position behind it, and waits. `None` when
-    /// something other than a delivery ended the wait.
-    async fn wait(&mut self, keeper: &mut Keeper, stop: &Stop) -> Result<Option<Delivery>, Failure> {
+    /// something other than a delivery ended the wait; breaks where nobody reads any more.
+    async fn wait(
+        &mut self,
+        keeper: &mut Keeper,
+        stop: &Stop,
+    ) -> Result<ControlFlow<End, Option<Delivery>>, Failure> {
         match self.output.flush() {
             Ok(()) => {}
-            // Found again by the next event.
-            Err(WriteError::BrokenPipe) => return Ok(None),
+            Err(WriteError::BrokenPipe) => return Ok(ControlFlow::Break(End::BrokenPipe)),
             Err(error) => return Err(error.into_failure()),
         }
         let due = keeper.save_if_due(self.subscriber.position())?;
@@ -225,9 +230,9 @@ impl Tail {
         };
         tokio::select! {
             biased;
-            () = stop.asked() => Ok(None),
-            delivery = self.subscriber.next() => Ok(Some(delivery?)),
-            () = timer => Ok(None),
+            () = stop.asked() => Ok(ControlFlow::Continue(None)),
+            delivery = self.subscriber.next() => Ok(ControlFlow::Continue(Some(delivery?))),
+            () = timer => Ok(ControlFlow::Continue(None)),
         }
     }
 

@@ -153,8 +153,8 @@ impl Tail {
                 Some(delivery) => delivery?,
                 None => {
                     match self.output.flush() {
-                        // A broken pipe is found again by the next event.
-                        Ok(()) | Err(WriteError::BrokenPipe) => {}
+                        Ok(()) => {}
+                        Err(WriteError::BrokenPipe) => return Ok(End::BrokenPipe),
                         Err(error) => return Err(error.into_failure()),
                     }
                     let until = self.deadline.map_or(self.due, |deadline| deadline.min(self.due));

@@ -97,4 +97,6 @@ mod slow;
 #[cfg(test)]
 mod stored;
 #[cfg(test)]
+mod tail_pipe;
+#[cfg(test)]
 mod web;

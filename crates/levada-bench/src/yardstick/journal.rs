@@ -1,7 +1,7 @@
 //! The least that a durable intake does: write what came, sync it, answer. Nothing is parsed or checked.
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{Seek, Write};
 use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
@@ -36,14 +36,22 @@ impl Journal {
     }
 }
 
+/// The file begins anew beyond this, so that the disk is not busy with it when other rows are measured.
+const FILE_BYTES_MAX: usize = 64 << 20;
+
 fn keep(mut file: File, waiting: &Receiver<Post>) {
     let mut began = Instant::now();
+    let mut written = 0;
     while let Ok(first) = waiting.recv() {
         std::thread::sleep(GATHER.saturating_sub(began.elapsed()));
         began = Instant::now();
         let round: Vec<Post> = std::iter::once(first).chain(waiting.try_iter()).collect();
         let bytes: Vec<u8> = round.iter().flat_map(|(post, _)| post.iter().copied()).collect();
         // Whoever waits for a round that failed learns it when its place is dropped.
+        written += bytes.len();
+        if written > FILE_BYTES_MAX && file.set_len(0).and_then(|()| file.rewind()).is_ok() {
+            written = 0;
+        }
         if file.write_all(&bytes).and_then(|()| file.sync_data()).is_ok() {
             for (_, done) in round {
                 let _ = done.send(());

@@ -25,6 +25,7 @@ pub fn make(folder: &Path) -> Result<Arc<File>> {
     for _ in 0..BYTES >> 20 {
         file.write_all(&piece)?;
     }
+    file.sync_all()?;
     Ok(Arc::new(File::open(path)?))
 }
 

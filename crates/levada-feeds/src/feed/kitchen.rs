@@ -201,8 +201,10 @@ impl Kitchen {
         let since_ms = now_ms - i64::from(cache.refresh_idle_s) * 1000;
         let due = self.results.due(now_ms, ahead_ms, since_ms);
         let request_id: Arc<str> = Arc::from(crate::http::request_id());
+        // However much is due at once, those who ask for something else find a place too.
         due.iter()
             .filter(|(key, since_ms)| self.launch(key, &request_id, *since_ms))
+            .take(self.places.available_permits().div_ceil(2))
             .count()
     }
 

@@ -5,7 +5,7 @@ use std::process::{Command, Output, Stdio};
 use serde_json::{Value, json};
 
 use crate::scripted::{Asked, Scripted};
-use crate::server::binary;
+use crate::server::{binary, eventually};
 
 fn line(partition: u32, offset: u64) -> String {
     json!({"name": "x", "event": {"partition": partition, "offset": offset, "date_published": "2026-01-01T00:00:00.5Z"}})
@@ -205,7 +205,8 @@ fn rate_and_lag_are_shown_and_an_interruption_tells_how_to_go_on() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("offsets");
     let start = |arguments: &[&str]| {
-        binary()
+        let said = tempfile::NamedTempFile::new().unwrap();
+        let child = binary()
             .args([
                 "tail",
                 "articles",
@@ -218,16 +219,18 @@ fn rate_and_lag_are_shown_and_an_interruption_tells_how_to_go_on() {
             ])
             .args(arguments)
             .env("LEVADA_PROGRESS", "1")
-            .stdout(std::process::Stdio::piped())
-            .stderr(std::process::Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(said.reopen().unwrap())
             .spawn()
-            .unwrap()
+            .unwrap();
+        (child, said)
     };
     let cursor = start(&[]);
     let resumed = start(&["--resume", file.to_str().unwrap()]);
-    // Rates are shown every five seconds.
-    std::thread::sleep(std::time::Duration::from_millis(6500));
-    let interrupt = |child: std::process::Child| {
+    let interrupt = |(child, said): (std::process::Child, tempfile::NamedTempFile)| {
+        let said = || std::fs::read_to_string(said.path()).unwrap();
+        // Rates are shown every five seconds.
+        eventually("the rate is shown", || said().contains("20 events, "));
         let id = child.id().to_string();
         assert!(
             Command::new("kill")
@@ -238,7 +241,7 @@ fn rate_and_lag_are_shown_and_an_interruption_tells_how_to_go_on() {
         );
         let out = child.wait_with_output().unwrap();
         assert_eq!(text(&out.stdout).lines().count(), 20);
-        (out.status.code(), text(&out.stderr).to_owned())
+        (out.status.code(), said())
     };
     let (code, said) = interrupt(cursor);
     assert_eq!(code, Some(130), "{said}");

@@ -11,7 +11,7 @@ use crate::intake::{retention_of, topic_of};
 
 /// Gives the topics of `log` the retention that their streams declare, completed by `default`. Topics that
 /// belong to no stream stay as they are; a topic of several streams is kept as long as the most generous of
-/// them says. What fails is logged, and tried again with the next event or reload.
+/// them says, until intake declares it anew for the first event of one that says otherwise. What fails is logged, and tried again with the next event or reload.
 pub(crate) async fn apply(log: &Embedded, snapshot: &Snapshot, prefix: &str, default: Retention) {
     let declared = Declared::of(snapshot, prefix, default);
     let mut changed = 0;

@@ -183,7 +183,8 @@ impl Engine {
         matches!(self.topics.read().get(name), Some(Declared::Damaged(_)))
     }
 
-    /// Declares a topic; blocks on files, and holds up nobody but who declares.
+    /// Declares a topic; blocks on files. Appends and readers of memory go on meanwhile; who reads files may wait
+    /// for one of the turns that those who declare hold.
     pub(super) fn declare(&self, spec: &TopicSpec) -> Result<TopicInfo, LogError> {
         let retention = round(spec.retention);
         let failed = |error: io::Error| {

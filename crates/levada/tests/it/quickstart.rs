@@ -36,6 +36,37 @@ fn shell(at: &Path, lines: &str, url: &str) -> Output {
         .unwrap()
 }
 
+/// `cargo run --release -- dev` names no package, so the workspace has to. Nothing is built here.
+#[test]
+fn the_first_command_of_the_readme_runs_levada() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+    let readme = std::fs::read_to_string(format!("{root}/README.md")).unwrap();
+    assert_eq!(block(&readme, "## Try it").trim(), "cargo run --release -- dev");
+    let told = Command::new(env!("CARGO"))
+        .args(["metadata", "--no-deps", "--offline", "--format-version", "1"])
+        .current_dir(root)
+        .output()
+        .unwrap();
+    assert!(told.status.success(), "{told:?}");
+    let workspace: serde_json::Value = serde_json::from_slice(&told.stdout).unwrap();
+    let runs: Vec<&str> = (workspace["packages"].as_array().unwrap().iter())
+        .filter(|package| {
+            let defaults = workspace["workspace_default_members"].as_array().unwrap();
+            defaults.contains(&package["id"])
+        })
+        .flat_map(|package| package["targets"].as_array().unwrap())
+        .filter(|target| {
+            target["kind"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .any(|kind| kind == "bin")
+        })
+        .map(|target| target["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(runs, ["levada"], "what `cargo run` has to choose from");
+}
+
 #[test]
 fn the_quickstart_works_as_it_is_written() {
     let page = std::fs::read_to_string(concat!(

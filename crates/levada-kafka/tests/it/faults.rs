@@ -31,6 +31,15 @@ async fn open(settings: &Settings) -> Arc<KafkaLog> {
     Arc::new(KafkaLog::open(settings.clone()).await.expect("the mock answers"))
 }
 
+const REFUSED: RDKafkaRespErr = RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
+
+/// How often the log was told of [`REFUSED`].
+fn refusals(log: &KafkaLog) -> u64 {
+    let errors = log.stats().errors;
+    let refused = errors.iter().find(|(kind, _)| kind == "TopicAuthorizationFailed");
+    refused.map_or(0, |(_, count)| *count)
+}
+
 /// One read that waits at `next`, the end of `of`.
 async fn waiting(
     log: &Arc<KafkaLog>,
@@ -369,23 +378,50 @@ async fn reads_that_nobody_looks_at_hold_no_place() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn errors_of_questions_and_of_readers_of_the_past_are_counted_by_kind() {
-    use RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED as REFUSED;
     let (mock, settings) = mock();
     let log = open(&settings).await;
-    let counted = |log: &KafkaLog| {
-        let errors = log.stats().errors;
-        let refused = errors.iter().find(|(kind, _)| kind == "TopicAuthorizationFailed");
-        refused.map_or(0, |(_, count)| *count)
-    };
     let past = partition("t", 0);
     append(&*log, &past, &["a", "b"]).await;
-    assert_eq!(counted(&log), 0);
+    assert_eq!(refusals(&log), 0);
     mock.request_errors(RDKafkaApiKey::ListOffsets, &[REFUSED]);
     assert!(log.offset_at(&past, record("a").timestamp).await.is_err());
-    assert_eq!(counted(&log), 1);
+    assert_eq!(refusals(&log), 1);
     mock.request_errors(RDKafkaApiKey::Fetch, &[REFUSED]);
     assert!(log.read(&past.at(0), NOW).await.is_err());
-    assert_eq!(counted(&log), 2);
+    assert_eq!(refusals(&log), 2);
+    log.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn errors_of_live_readers_are_told_and_counted_by_kind() {
+    let (mock, settings) = mock();
+    let log = open(&settings).await;
+    let live = partition("t", 0);
+    append(&*log, &live, &["a"]).await;
+    let next = log.bounds(&live).await.expect("bounds").next;
+    let reading = waiting(&log, &live, next).await;
+    assert_eq!(refusals(&log), 0);
+    // More than once: the mock cluster tells the end beside an error, which no broker does, and librdkafka
+    // takes the first answer at the end for nothing but that.
+    let mut reading = std::pin::pin!(reading);
+    let answer = loop {
+        mock.request_errors(RDKafkaApiKey::Fetch, &[REFUSED]);
+        if let Ok(answer) = tokio::time::timeout(Duration::from_millis(500), reading.as_mut()).await {
+            break answer.expect("no panic");
+        }
+    };
+    mock.clear_request_errors(RDKafkaApiKey::Fetch);
+    // The reason is told, and not only that it did not work.
+    assert!(
+        matches!(&answer, Err(LogError::Unavailable(why)) if why.contains("uthorization")),
+        "{answer:?}"
+    );
+    assert!(refusals(&log) > 0);
+    // Where it begins again there is nothing wrong any more.
+    let reading = waiting(&log, &live, next).await;
+    append(&*log, &live, &["b"]).await;
+    let batch = reading.await.expect("no panic").expect("a record");
+    assert_eq!(batch.get(0).map(|record| record.value), Some(&b"b"[..]));
     log.close().await;
 }
 

@@ -38,6 +38,7 @@ mod kafka_chaos;
 #[cfg(test)]
 mod kafka_foreign;
 mod kafka_hasty;
+mod kafka_leaders;
 #[cfg(test)]
 mod kafka_streams;
 #[cfg(test)]

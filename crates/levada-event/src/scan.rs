@@ -9,7 +9,7 @@
 mod block;
 mod text;
 
-use block::{Block, escaped, parities};
+use block::{Block, escaped, first_end, parities};
 pub(crate) use text::unescape;
 pub use text::{Raw, Text, Unreadable};
 
@@ -267,13 +267,8 @@ fn string_end(bytes: &[u8], start: usize) -> Result<(usize, bool), Broken> {
         let Some(near) = bytes.get(at..).and_then(<[u8]>::first_chunk::<16>) else {
             break;
         };
-        let (words, _) = near.as_chunks::<8>();
-        let low = marks_of_end(u64::from_le_bytes(words[0]));
-        let high = marks_of_end(u64::from_le_bytes(words[1]));
-        if low | high != 0 {
-            // A choice without a jump: where short strings end cannot be predicted.
-            let (marks, base) = if low != 0 { (low, 0) } else { (high, 8) };
-            let place = at + base + (marks.trailing_zeros() / 8) as usize;
+        if let Some(end) = first_end(near) {
+            let place = at + end;
             if bytes[place] == b'"' {
                 return Ok((place, false));
             }
@@ -282,17 +277,6 @@ fn string_end(bytes: &[u8], start: usize) -> Result<(usize, bool), Broken> {
         at += 16;
     }
     long_string_end(bytes, start, at)
-}
-
-/// Sets the high bit of every byte that is a quote or backslash. Borrows may set wrong ones, but
-/// only above a right one, so the lowest is always right.
-#[inline(always)]
-fn marks_of_end(word: u64) -> u64 {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x8080_8080_8080_8080;
-    let quote = word ^ (ONES * b'"' as u64);
-    let slash = word ^ (ONES * b'\\' as u64);
-    ((quote.wrapping_sub(ONES) & !quote) | (slash.wrapping_sub(ONES) & !slash)) & HIGH
 }
 
 /// The same from `at` on, where the string has not ended before.

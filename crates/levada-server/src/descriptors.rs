@@ -8,23 +8,33 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 /// connection while it is told so.
 const RESERVE: u64 = 1000;
 
+/// What every system takes for a limit. Some say that they have none and take only so much.
+const TAKEN_EVERYWHERE: u64 = 10_240;
+
 /// Raises the limit of open files as far as it may be raised. Answers what it is now; `None` without one.
 fn raise() -> Option<u64> {
     let limit = getrlimit(Resource::Nofile);
     if limit.current == limit.maximum {
         return limit.current;
     }
-    let raised = Rlimit {
-        current: limit.maximum,
-        maximum: limit.maximum,
+    let set = |current| {
+        let raised = Rlimit {
+            current,
+            maximum: limit.maximum,
+        };
+        setrlimit(Resource::Nofile, raised).map(|()| current)
     };
-    match setrlimit(Resource::Nofile, raised) {
-        Ok(()) => limit.maximum,
-        Err(error) => {
-            tracing::warn!(%error, "the limit of open files could not be raised");
-            limit.current
-        }
-    }
+    let raised = set(limit.maximum).or_else(|error| match limit {
+        Rlimit {
+            current: Some(low),
+            maximum: None,
+        } if low < TAKEN_EVERYWHERE => set(Some(TAKEN_EVERYWHERE)),
+        _ => Err(error),
+    });
+    raised.unwrap_or_else(|error| {
+        tracing::warn!(%error, "the limit of open files could not be raised");
+        limit.current
+    })
 }
 
 /// How many connections of those that are `wanted` fit a limit of open files.

@@ -19,6 +19,9 @@ use crate::signal::Stop;
 /// is kept there too.
 const DATA: &str = "levada-dev-data";
 
+/// Enough connections for one person, and fit the limits of open files that people have.
+const CONNECTIONS_MAX: usize = 500;
+
 /// Arguments of `levada dev`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -47,11 +50,15 @@ pub(crate) async fn run(args: Args, stop: Stop) -> Result<Exit, Failure> {
         values.any(|(key, _, origin)| key == wanted && *origin != Origin::Default)
     };
     let (auth_is_set, data_is_set) = (is_set("auth.mode"), is_set("data"));
+    let connections_are_set = is_set("http.connections_max");
     if !auth_is_set {
         loaded.config.auth.mode = AuthMode::Optional;
     }
     if !data_is_set {
         loaded.config.data = DATA.into();
+    }
+    if !connections_are_set {
+        loaded.config.http.connections_max = CONNECTIONS_MAX;
     }
     let config = loaded.config;
     let data = config.data.display().to_string();

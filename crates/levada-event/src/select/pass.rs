@@ -165,8 +165,9 @@ impl<'t> Pass<'_, 't> {
                     self.remainder(rest, root, &mut wrote)?;
                     break;
                 }
-                if left == 1 && root && !rest {
-                    self.leap(node, &seen);
+                if left == 1 && root && !rest && self.leap(node, &seen, emitting, &mut wrote) {
+                    left = 0;
+                    break;
                 }
             }
         }
@@ -185,23 +186,39 @@ impl<'t> Pass<'_, 't> {
     }
 
     /// Only one member of the root is still to come: if it is the object whose end is known, the cursor goes
-    /// to its key.
-    fn leap(&mut self, node: &Node, seen: &[u64]) {
+    /// to its key. True if nothing had to be looked at there and the member is written.
+    fn leap(&mut self, node: &Node, seen: &[u64], emitting: bool, wrote: &mut bool) -> bool {
         let Some(Source { origin, .. }) = self.source else {
-            return;
+            return false;
         };
         let Some(end) = self.stamped_end.take() else {
-            return;
+            return false;
         };
-        let wanted = origin.stored().object().filter(|key| {
-            let index = node.find_key(key);
-            index.is_some_and(|index| seen[index / 64] & 1 << (index % 64) == 0)
-        });
-        if let Some(key) = wanted
-            && let Some(at) = leap::key_of_object(self.cursor.bytes, self.cursor.at, key, end)
-        {
-            self.cursor.at = at;
+        let stored = origin.stored();
+        let Some(key) = stored.object() else {
+            return false;
+        };
+        let unseen = |index: &usize| seen[index / 64] & 1 << (index % 64) == 0;
+        let Some(index) = node.find_key(key).filter(unseen) else {
+            return false;
+        };
+        let bytes = self.cursor.bytes;
+        let Some(at) = leap::key_of_object(bytes, self.cursor.at, key, end) else {
+            return false;
+        };
+        // Where intake notes an end, the object has none of delivery's fields yet.
+        if emitting && node.child(index).only_stamped && stored == self.plan.dialect {
+            self.comma(wrote);
+            self.out.extend_from_slice(&bytes[at..end]);
+            if bytes[at..end].trim_ascii_end().last() != Some(&b'{') {
+                self.out.push(b',');
+            }
+            self.stamp();
+            self.out.push(b'}');
+            return true;
         }
+        self.cursor.at = at;
+        false
     }
 
     /// Members from here on are of no interest: copies them (`rest`) or steps over them. The cursor

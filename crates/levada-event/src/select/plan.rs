@@ -55,6 +55,8 @@ pub(crate) struct Node {
     pub(crate) emit: Emit,
     /// Receives delivery's fields.
     pub(crate) stamp: bool,
+    /// Is written as it stands, with delivery's fields added and none tested or changed but those.
+    pub(crate) only_stamped: bool,
     /// Tests of this value.
     pub(crate) tests: Box<[u16]>,
     /// Tests of values within this value.
@@ -311,9 +313,11 @@ impl Draft {
                 on_missing: test.missing == Missing::Zero && test.op.matches_zero(),
             })
             .collect();
+        let dialect = self.dialect.unwrap_or(Dialect::Bare);
         let compile = Compile {
             sources: &self.tests,
             planned: &tests,
+            added: dialect.fields(),
         };
         let root = compile.node(self.root, 0, false, false);
         Plan {
@@ -321,7 +325,7 @@ impl Draft {
             tests,
             verdict: self.verdict,
             added: self.added,
-            dialect: self.dialect.unwrap_or(Dialect::Bare),
+            dialect,
         }
     }
 }
@@ -342,6 +346,8 @@ fn added_field(path: &FieldPath, dialect: Dialect) -> Option<Added> {
 struct Compile<'a> {
     sources: &'a [(Test, Must)],
     planned: &'a [PlannedTest],
+    /// Keys of the fields that delivery adds.
+    added: &'static [&'static str],
 }
 
 impl Compile<'_> {
@@ -386,9 +392,17 @@ impl Compile<'_> {
         }
         by_length[LENGTHS + 1] = children.len() as u16;
         let stamped = children.iter().position(|(_, child)| child.stamp);
+        let only_stamped = draft.stamp
+            && emit == Emit::Edit
+            && draft.tests.is_empty()
+            && below.is_empty()
+            && children
+                .iter()
+                .all(|(key, _)| self.added.iter().any(|added| added.as_bytes() == &**key));
         Node {
             emit,
             stamp: draft.stamp,
+            only_stamped,
             missing: at.chain(within).collect(),
             tests: draft.tests.into(),
             below: below.into(),

@@ -131,11 +131,24 @@ fn what_stands_in_front_of_the_noted_object_is_left_out() {
             format!(r#"{{{body}"name":"N",{event}}}"#),
             format!(r#"{{{event},{body}"name":"N"}}"#),
         ] {
+            let stored: Value = serde_json::from_str(&text).unwrap();
+            let whole = sent("name,event.*", Dialect::Event, &text);
+            let value: Value = serde_json::from_str(&whole).unwrap();
+            let mut event = stored["event"].clone();
+            event["partition"] = json!(3);
+            event["offset"] = json!(42);
+            assert_eq!(value, json!({"name": "N", "event": event}), "{whole}");
             let text = sent("name,event.type", Dialect::Event, &text);
             let value: Value = serde_json::from_str(&text).unwrap();
             let event = json!({"type": "yes", "partition": 3, "offset": 42});
             assert_eq!(value, json!({"name": "N", "event": event}), "{text}");
         }
+    }
+    for (empty, written) in [("{}", "{"), ("{ }", "{ ")] {
+        let text = format!("{{\"name\":\"N\",{body}\"event\":{empty}}}");
+        let whole = sent("name,event", Dialect::Event, &text);
+        let expected = format!(r#"{{"name":"N","event":{written}"partition":3,"offset":42}}}}"#);
+        assert_eq!(whole, expected);
     }
     let no_event = format!(r#"{{"name":"N",{body}"end":{{}}}}"#);
     let text = sent("name,event.type", Dialect::Event, &no_event);

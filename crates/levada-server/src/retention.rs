@@ -10,8 +10,7 @@ use levada_log::{Log, Retention, TopicSpec};
 use crate::intake::{retention_of, topic_of};
 
 /// Gives the topics of `log` the retention that their streams declare, completed by `default`. Topics that
-/// belong to no stream stay as they are; a topic of several streams is kept as long as the most generous of
-/// them says, until intake declares it anew for the first event of one that says otherwise. What fails is logged, and tried again with the next event or reload.
+/// belong to no stream stay as they are. What fails is logged, and tried again with the next event or reload.
 pub(crate) async fn apply(log: &Embedded, snapshot: &Snapshot, prefix: &str, default: Retention) {
     let declared = Declared::of(snapshot, prefix, default);
     let mut changed = 0;
@@ -33,6 +32,17 @@ pub(crate) async fn apply(log: &Embedded, snapshot: &Snapshot, prefix: &str, def
     if changed > 0 {
         tracing::info!(topics = changed, "topics were given another retention");
     }
+}
+
+/// How long `topic` is kept: a topic of several streams as long as the most generous of them says. `None`
+/// for a topic of no stream.
+pub(crate) fn of_topic(
+    snapshot: &Snapshot,
+    prefix: &str,
+    default: Retention,
+    topic: &str,
+) -> Option<Retention> {
+    Declared::of(snapshot, prefix, default).retention(snapshot, topic)
 }
 
 struct Declared<'a> {

@@ -9,6 +9,7 @@ use levada_catalog::{
     Catalog, CatalogConfig, Compat, NoFetch, SchemaConfig, SchemaRepository, Source, canary_event,
 };
 use levada_event::{Bounds, Offset, Position, Record, RecordBatch, Timestamp, TopicName, TopicPartition};
+use levada_log::embedded::{Embedded, EmbeddedOptions};
 use levada_log::memory::{Memory, MemoryOptions};
 use levada_log::{Log, LogError, LogFacts, Partitioner, ReadLimit, Retention, TopicInfo, TopicSpec};
 use tokio::time::Instant;
@@ -22,6 +23,7 @@ const STREAMS: &str = "streams:
   once: {schema_title: test, levada: {dedupe_window: 1h}}
   errors: {schema_title: error}
   for_an_hour: {schema_title: test, topics: [east.a, west.a], levada: {retention: {age: 1h}}}
+  for_a_day: {schema_title: test, levada: {retention: {age: 1d}}}
   elsewhere: {schema_title: test, topics: [west.a]}
 ";
 const TEST: &str = "title: test
@@ -175,6 +177,24 @@ async fn keys_stay_where_they_are_until_a_restart() {
         },
     });
     assert_eq!(partitions("elsewhere", None).await, 3);
+}
+
+#[tokio::test]
+async fn a_shared_topic_is_kept_as_long_as_the_most_generous_stream_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = Embedded::open(EmbeddedOptions::new(folder.path())).unwrap();
+    let site = site(log.clone()).await;
+    // `a` shares its topic with this stream and keeps events for ever.
+    for (stream, topic) in [("for_an_hour", "east.a"), ("for_a_day", "for_a_day")] {
+        let event = format!(r#"{{"$schema":"/test/1.0.0","meta":{{"stream":"{stream}"}},"n":1}}"#);
+        let report = site.intake.submit(event.as_bytes(), &request(None)).await.unwrap();
+        assert!(report.failures.is_empty());
+        let topics = log.topics();
+        let made = topics.iter().find(|made| made.name.as_str() == topic).unwrap();
+        let age = (stream == "for_a_day").then_some(Duration::from_secs(24 * 3600));
+        assert_eq!(made.retention, Retention { age, bytes: None }, "{stream}");
+    }
+    log.close().await;
 }
 
 /// A log that does not answer: not when asked for topics, or only not when asked what they hold.

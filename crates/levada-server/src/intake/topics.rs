@@ -10,6 +10,7 @@ use levada_wire::ErrorCode;
 use parking_lot::RwLock;
 
 use super::Intake;
+use crate::retention;
 
 /// Streams with this prefix are never prefixed themselves (contract eventplatform §2.9).
 const BARE_PREFIX: &str = "eventlogging_";
@@ -115,10 +116,13 @@ impl Intake {
                 format!("{text:?} cannot be a topic: {e}"),
             )
         })?;
+        let options = &self.options;
+        let snapshot = self.catalog.snapshot();
+        let of_all = retention::of_topic(&snapshot, &options.topic_prefix, options.retention, &text);
         let spec = TopicSpec {
             name: topic.clone(),
             partitions: stream.levada.partitions,
-            retention,
+            retention: of_all.unwrap_or(retention),
         };
         let info = tokio::time::timeout_at(due, self.log.topic(&spec)).await;
         let info = info.map_err(|_| {

@@ -187,7 +187,11 @@ async fn a_shared_topic_is_kept_as_long_as_the_most_generous_stream_says() {
     // `a` shares its topic with this stream and keeps events for ever.
     for (stream, topic) in [("for_an_hour", "east.a"), ("for_a_day", "for_a_day")] {
         let event = format!(r#"{{"$schema":"/test/1.0.0","meta":{{"stream":"{stream}"}},"n":1}}"#);
-        let report = site.intake.submit(event.as_bytes(), &request(None)).await.unwrap();
+        let report = site
+            .intake
+            .submit(event.as_bytes(), &request(None))
+            .await
+            .unwrap();
         assert!(report.failures.is_empty());
         let topics = log.topics();
         let made = topics.iter().find(|made| made.name.as_str() == topic).unwrap();

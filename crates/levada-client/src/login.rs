@@ -123,13 +123,20 @@ impl Login {
         Ok(header)
     }
 
-    /// Forgets a token that was refused; whether another attempt makes sense.
-    pub(crate) async fn forget(&self) -> bool {
-        self.token
-            .lock()
-            .await
-            .take()
-            .is_some_and(|token| token.made.elapsed() > YOUNG)
+    /// Forgets the token in this header, which was refused; whether another attempt makes sense. Several
+    /// connections share a token: where another of them has forgotten or replaced it already, it does, and the
+    /// token that is there now stays.
+    pub(crate) async fn forget(&self, refused: &HeaderValue) -> bool {
+        let mut token = self.token.lock().await;
+        match token.as_ref().filter(|token| token.header == refused) {
+            None => true,
+            // It stays, so that a server that refuses every token is not asked for one after the other.
+            Some(token) if token.made.elapsed() <= YOUNG => false,
+            Some(_) => {
+                *token = None;
+                true
+            }
+        }
     }
 }
 

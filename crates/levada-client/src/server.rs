@@ -94,11 +94,12 @@ impl Server {
         }
     }
 
-    /// Forgets a token that was refused; whether another attempt makes sense.
-    pub(crate) async fn forget_token(&self) -> bool {
-        match &self.login {
-            None => false,
-            Some(login) => login.forget().await,
+    /// Forgets the token that was refused, as [`authorization`](Self::authorization) gave it; whether another
+    /// attempt makes sense.
+    pub(crate) async fn forget_token(&self, refused: Option<&HeaderValue>) -> bool {
+        match (&self.login, refused) {
+            (Some(login), Some(refused)) => login.forget(refused).await,
+            _ => false,
         }
     }
 

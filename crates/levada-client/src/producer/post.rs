@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use super::ProducerConfig;
 use super::verdict::{Cause, Failed, Step, Verdict, steps};
 use crate::backoff::retry_after;
+use crate::login::LoginError;
 use crate::server::{ERROR_BODY_MAX, Server, chain, header, read_body};
 
 /// Most bytes of a report that are read. Reports echo the events of a request with their faults.
@@ -187,6 +188,11 @@ impl Poster {
     }
 
     async fn attempt(&self, events: &[Bytes], group: &[usize], deadline: Instant) -> Answer {
+        let authorization = match tokio::time::timeout_at(deadline, self.server.authorization()).await {
+            Ok(Ok(value)) => value,
+            Ok(Err(error)) => return without_login(&error),
+            Err(_) => return Answer::Hopeless(no_login_in_time()),
+        };
         let texts: Vec<&[u8]> = group.iter().map(|&index| &events[index][..]).collect();
         let left = deadline.saturating_duration_since(Instant::now());
         let timeout = self.config.request_timeout.min(left);
@@ -196,11 +202,8 @@ impl Poster {
             .post(&self.url)
             .header(CONTENT_TYPE, paths::TYPE_JSON)
             .body(body(&texts));
-        match self.server.authorization().await {
-            Ok(None) => {}
-            Ok(Some(value)) => request = request.header(AUTHORIZATION, value),
-            // Without it the server refuses, and the verdict says so.
-            Err(error) => tracing::warn!(%error, "publishing without credentials"),
+        if let Some(value) = &authorization {
+            request = request.header(AUTHORIZATION, value);
         }
         let exchange = async {
             let mut response = request.send().await?;
@@ -219,7 +222,15 @@ impl Poster {
             Ok::<_, reqwest::Error>((status, asked, body))
         };
         match tokio::time::timeout(timeout, exchange).await {
-            Ok(Ok((status, asked, body))) => answer(status, asked, &body, &texts),
+            Ok(Ok((status, asked, body))) => match answer(status, asked, &body, &texts) {
+                // The token may be over before its time; the next attempt logs in again.
+                Answer::Hopeless(failed)
+                    if status == 401 && self.server.forget_token(authorization.as_ref()).await =>
+                {
+                    Answer::Again(failed, asked)
+                }
+                answer => answer,
+            },
             Ok(Err(error)) => Answer::Again(unreachable(chain(&error), error.is_connect()), None),
             Err(_) if timeout == left => Answer::OutOfTime,
             Err(_) => Answer::Again(unreachable(format!("no answer within {timeout:?}"), false), None),
@@ -302,6 +313,30 @@ fn answer(status: u16, asked: Option<Duration>, body: &[u8], events: &[&[u8]]) -
         (401 | 403, _) => Answer::Hopeless(failed(Cause::Denied)),
         (400 | 413 | 422, _) => Answer::Split { code: text, message },
         _ => Answer::Hopeless(failed(Cause::Unexpected)),
+    }
+}
+
+/// What it means for events that there is no token to send them with: never sent without, they would be
+/// refused or published in nobody's name.
+fn without_login(error: &LoginError) -> Answer {
+    let failed = |cause| Failed {
+        cause,
+        code: "login".to_owned(),
+        message: error.to_string(),
+        outcome: Outcome::Nothing,
+    };
+    match error {
+        LoginError::Unavailable(_) => Answer::Again(failed(Cause::Unavailable), None),
+        LoginError::Refused { .. } => Answer::Hopeless(failed(Cause::Denied)),
+    }
+}
+
+fn no_login_in_time() -> Failed {
+    Failed {
+        cause: Cause::Unavailable,
+        code: "login".to_owned(),
+        message: "the login got no answer before the deadline".to_owned(),
+        outcome: Outcome::Nothing,
     }
 }
 

@@ -184,10 +184,10 @@ impl Connection {
     /// Opens the stream; a token that is refused is forgotten.
     async fn connect(&mut self) -> Result<Connected, Refusal> {
         let authorization = self.server.authorization().await.map_err(Refusal::from)?;
-        match self.open(authorization).await {
+        match self.open(authorization.as_ref()).await {
             Err(Refusal::Final(SubscribeError::Refused {
                 status: 401, message, ..
-            })) if self.server.forget_token().await => Err(Refusal::Later {
+            })) if self.server.forget_token(authorization.as_ref()).await => Err(Refusal::Later {
                 reason: format!("401: {message}; logging in again"),
                 asked: None,
             }),
@@ -195,9 +195,9 @@ impl Connection {
         }
     }
 
-    async fn open(&mut self, authorization: Option<HeaderValue>) -> Result<Connected, Refusal> {
+    async fn open(&mut self, authorization: Option<&HeaderValue>) -> Result<Connected, Refusal> {
         if !self.looked {
-            self.look(authorization.as_ref()).await?;
+            self.look(authorization).await?;
         }
         let accepted = match self.wants_ids() {
             true => paths::TYPE_SSE,

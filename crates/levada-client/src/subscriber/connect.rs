@@ -41,13 +41,14 @@ pub(super) async fn connect(
     if let Some(cursor) = cursor {
         request = request.header(paths::LAST_EVENT_ID, &*cursor);
     }
-    if let Some(value) = server.authorization().await? {
+    let authorization = server.authorization().await?;
+    if let Some(value) = &authorization {
         request = request.header(AUTHORIZATION, value);
     }
     match exchange(request, paths::TYPE_SSE, timeout).await {
         Err(Refusal::Final(SubscribeError::Refused {
             status: 401, message, ..
-        })) if server.forget_token().await => Err(Refusal::Later {
+        })) if server.forget_token(authorization.as_ref()).await => Err(Refusal::Later {
             reason: format!("401: {message}; logging in again"),
             asked: None,
         }),

@@ -58,19 +58,33 @@ pub(crate) struct Scripted {
 impl Scripted {
     /// Starts on a free port of the loopback interface. Requests beyond the script get a 418.
     pub(crate) async fn start(script: impl IntoIterator<Item = Reply>) -> Self {
+        let script = Mutex::new(script.into_iter().collect::<VecDeque<_>>());
+        Self::start_with(move |_| {
+            let next = script.lock().unwrap().pop_front();
+            std::future::ready(next.unwrap_or_else(|| reply(418, "")))
+        })
+        .await
+    }
+
+    /// Starts with a function that answers.
+    pub(crate) async fn start_with<F, A>(answers: F) -> Self
+    where
+        F: Fn(Seen) -> A + Send + Sync + 'static,
+        A: Future<Output = Reply> + Send + 'static,
+    {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let seen = Arc::new(Mutex::new(Vec::new()));
-        let script = Arc::new(Mutex::new(script.into_iter().collect::<VecDeque<_>>()));
+        let answers = Arc::new(answers);
         let shared = seen.clone();
         tokio::spawn(async move {
             loop {
                 let Ok((socket, _)) = listener.accept().await else {
                     return;
                 };
-                let (seen, script) = (shared.clone(), script.clone());
+                let (seen, answers) = (shared.clone(), answers.clone());
                 tokio::spawn(async move {
-                    let service = service_fn(move |request| answer(request, seen.clone(), script.clone()));
+                    let service = service_fn(move |request| answer(request, seen.clone(), answers.clone()));
                     // A cut connection is an error here, as it should be.
                     let _ = hyper::server::conn::http1::Builder::new()
                         .serve_connection(TokioIo::new(socket), service)
@@ -126,10 +140,10 @@ pub(crate) fn text(text: &str) -> Part {
 
 type Body = UnsyncBoxBody<Bytes, std::io::Error>;
 
-async fn answer(
+async fn answer<A: Future<Output = Reply>>(
     request: Request<Incoming>,
     seen: Arc<Mutex<Vec<Seen>>>,
-    script: Arc<Mutex<VecDeque<Reply>>>,
+    answers: Arc<impl Fn(Seen) -> A>,
 ) -> Result<Response<Body>, Infallible> {
     let (head, body) = request.into_parts();
     let body = body
@@ -137,13 +151,13 @@ async fn answer(
         .await
         .map(|body| body.to_bytes())
         .unwrap_or_default();
-    seen.lock().unwrap().push(Seen {
+    let asked = Seen {
         line: format!("{} {}", head.method, head.uri),
         body: String::from_utf8_lossy(&body).into_owned(),
         headers: head.headers,
-    });
-    let next = script.lock().unwrap().pop_front();
-    let reply = next.unwrap_or_else(|| reply(418, ""));
+    };
+    seen.lock().unwrap().push(asked.clone());
+    let reply = answers(asked).await;
     let mut response = Response::builder().status(reply.status);
     for (name, value) in &reply.headers {
         response = response.header(*name, *value);

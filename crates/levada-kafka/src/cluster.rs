@@ -26,9 +26,10 @@ const TOPIC_AGE: Duration = Duration::from_secs(60);
 /// Most topics that are remembered.
 const TOPICS_MAX: usize = 10_000;
 
-/// Pauses between looks for a topic that was just created, and between questions that a broker could
-/// not answer yet.
+/// Pauses between looks for a topic that was just created, and before a question that a broker could not
+/// answer yet is asked again. These double up to [`AGAIN_AFTER_MAX`].
 const AGAIN_AFTER: Duration = Duration::from_millis(50);
+const AGAIN_AFTER_MAX: Duration = Duration::from_millis(400);
 
 /// While the cluster is first waited for, it is looked this often whether waiting makes sense.
 const LOOK: Duration = Duration::from_secs(1);
@@ -37,12 +38,17 @@ const LOOK: Duration = Duration::from_secs(1);
 /// is not believed.
 const SETTLES_WITHIN: Duration = Duration::from_secs(5);
 
+/// What the metadata said so short a while ago holds for whoever asks about a partition that nobody leads.
+const STATE_AGE: Duration = Duration::from_secs(1);
+
 pub(crate) struct Cluster {
     servers: String,
     errors: Arc<ErrorCounts>,
     probe: Arc<Probe>,
     desk: BoundsDesk,
     known: RwLock<HashMap<TopicName, Known>>,
+    /// Held while a topic is looked at that a partition seems to be missing from.
+    looking: tokio::sync::Mutex<()>,
 }
 
 #[derive(Clone, Copy)]
@@ -61,6 +67,7 @@ impl Cluster {
             desk: BoundsDesk::new(probe.clone()),
             probe,
             known: RwLock::default(),
+            looking: tokio::sync::Mutex::default(),
         })
     }
 
@@ -202,28 +209,29 @@ impl Cluster {
     ) -> Result<T, LogError> {
         let begun = Instant::now();
         let until = begun + self.probe.patience(Some(&of.topic));
+        let mut pause = AGAIN_AFTER;
         loop {
-            match ask().await {
+            let failure = match ask().await {
                 Ok(answer) => {
                     self.probe.heard(&of.topic);
                     return Ok(answer);
                 }
-                Err(why) => {
-                    if !self.passes(of, &why) {
-                        return Err(self.refused(of, why));
-                    }
-                    if Instant::now() >= until {
-                        self.probe.heard_nothing(&of.topic, begun);
-                        return Err(why.into());
-                    }
-                }
+                Err(why) => self.passes(of, why).await?,
+            };
+            if Instant::now() >= until {
+                self.probe.heard_nothing(&of.topic, begun);
+                return Err(failure);
             }
-            tokio::time::sleep(AGAIN_AFTER).await;
+            tokio::time::sleep(pause).await;
+            pause = (2 * pause).min(AGAIN_AFTER_MAX);
         }
     }
 
-    /// Whether asking again may help.
-    fn passes(&self, of: &TopicPartition, why: &Unanswered) -> bool {
+    /// What to answer if asking again does not help.
+    ///
+    /// # Errors
+    /// Where it cannot help.
+    async fn passes(&self, of: &TopicPartition, why: Unanswered) -> Result<LogError, LogError> {
         use RDKafkaErrorCode as Code;
         match why.code() {
             Some(
@@ -240,30 +248,32 @@ impl Cluster {
                 | Code::UnknownLeaderEpoch
                 | Code::FencedLeaderEpoch
                 | Code::OffsetNotAvailable,
-            ) => true,
+            ) => Ok(why.into()),
             Some(Code::UnknownTopicOrPartition | Code::UnknownPartition | Code::UnknownTopic) => {
-                let known = self.known.read();
-                known
-                    .get(&of.topic)
-                    .is_some_and(|known| known.first_seen.elapsed() < SETTLES_WITHIN)
+                let known = self.known.read().get(&of.topic).copied();
+                if known.is_some_and(|known| known.first_seen.elapsed() < SETTLES_WITHIN) {
+                    return Ok(why.into());
+                }
+                self.unled(of).await
             }
-            _ => false,
+            _ => Err(why.into()),
         }
     }
 
-    fn refused(&self, of: &TopicPartition, why: Unanswered) -> LogError {
-        if matches!(
-            why.code(),
-            Some(
-                RDKafkaErrorCode::UnknownTopicOrPartition
-                    | RDKafkaErrorCode::UnknownTopic
-                    | RDKafkaErrorCode::UnknownPartition
-            )
-        ) {
-            self.forget(&of.topic);
-            return LogError::UnknownTopic(of.clone());
+    /// *Unknown* is what librdkafka also says of a partition that nobody leads. Only the metadata tell that
+    /// from one that does not exist, which is the error here.
+    async fn unled(&self, of: &TopicPartition) -> Result<LogError, LogError> {
+        let unled = || LogError::Unavailable(format!("{of} has no leader"));
+        let _one = self.looking.lock().await;
+        let known = self.known.read().get(&of.topic).copied();
+        if known.is_some_and(|known| of.partition < known.partitions && known.seen.elapsed() < STATE_AGE) {
+            return Ok(unled());
         }
-        why.into()
+        match self.state(&of.topic).await {
+            Ok(Some(state)) if of.partition < state.partitions => Ok(unled()),
+            Ok(_) => Err(LogError::UnknownTopic(of.clone())),
+            Err(why) => Ok(why.into()),
+        }
     }
 }
 

@@ -306,6 +306,44 @@ async fn a_broker_that_hangs_is_an_outage_too() {
         .expect("a network");
 }
 
+/// librdkafka says of a partition without a leader what it says of one that does not exist.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_partition_that_nobody_leads_is_there() {
+    let (mock, mut settings) = mock();
+    settings.request_timeout = Duration::from_secs(2);
+    let log = open(&settings).await;
+    let (of, other) = (partition("t", 0), partition("t", 1));
+    append(&*log, &of, &["a"]).await;
+    mock.partition_leader("t", 0, None).expect("nobody");
+    // A topic that was seen first just now may not have come to its brokers, so nothing is believed yet.
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    let told = |answer: Result<(), LogError>| match answer {
+        Err(LogError::Unavailable(why)) => assert!(why.contains("t/0 has no leader"), "{why}"),
+        answer => panic!("{answer:?}"),
+    };
+    told(log.bounds(&of).await.map(|_| ()));
+    told(log.offset_at(&of, record("a").timestamp).await.map(|_| ()));
+    told(log.read(&of.at(0), NOW).await.map(|_| ()));
+    assert!(log.bounds(&other).await.is_ok());
+    let missing = partition("t", 2);
+    assert!(matches!(
+        log.bounds(&missing).await,
+        Err(LogError::UnknownTopic(of)) if of == missing
+    ));
+    let waiting = {
+        let (log, of) = (log.clone(), of.clone());
+        tokio::spawn(async move { log.bounds(&of).await })
+    };
+    mock.partition_leader("t", 0, Some(2)).expect("a leader");
+    let begun = Instant::now();
+    while log.bounds(&of).await.is_err() {
+        assert!(begun.elapsed() < Duration::from_secs(30));
+    }
+    waiting.await.expect("no panic").expect("a leader was awaited");
+    assert_eq!(values_from(&*log, &of, 0).await, ["a"]);
+    log.close().await;
+}
+
 /// Questions are asked together; one that has no answer must not make the others wait.
 #[tokio::test]
 async fn a_partition_whose_broker_is_away_does_not_hold_up_the_others() {

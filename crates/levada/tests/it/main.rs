@@ -41,6 +41,7 @@ mod kafka_hasty;
 mod kafka_leaders;
 #[cfg(test)]
 mod kafka_streams;
+mod kafka_unled;
 #[cfg(test)]
 mod kill;
 #[cfg(test)]

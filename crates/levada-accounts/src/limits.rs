@@ -109,11 +109,11 @@ pub const LOCKOUT_MAX: Duration = Duration::from_secs(15 * 60);
 pub const FAILURES_FORGOTTEN_AFTER: Duration = Duration::from_secs(6 * 3600);
 
 /// Password checks of one user in flight at a time, so that a burst cannot outrun the counting. Ten
-/// parallel connections that log in at once stay below.
+/// parallel connections that log in at once stay below. Once the free failures are used up it is one.
 pub const ATTEMPTS_IN_FLIGHT_MAX: u32 = 16;
 
-/// Users and addresses whose failures are remembered, and again as many addresses that users are
-/// known to log in from: about 4 MB when full.
+/// Users whose failures are remembered, again as many names that nobody has, as many addresses, and as
+/// many addresses that users are known to log in from: about 8 MB when all are full.
 pub const FAILURES_REMEMBERED_MAX: usize = 20_000;
 
 /// How long an address counts as one that a user is known to log in from.

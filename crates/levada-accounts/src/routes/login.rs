@@ -9,7 +9,7 @@ use super::{Refusal, Request};
 use crate::accounts::Accounts;
 use crate::accounts::counters::count;
 use crate::clock::later;
-use crate::guard::Attempt;
+use crate::guard::{Attempt, Claim};
 use crate::limits::{BODY_BYTES_MAX, CHALLENGE_LIFETIME, TEXT_CHARS_MAX};
 use crate::model::{Code, Purpose, User};
 use crate::name::user_name;
@@ -27,11 +27,9 @@ impl Accounts {
         let password = Secret::new(fields.text("password", 1..=TEXT_CHARS_MAX)?);
         // A name that nobody can have takes the way of a name that nobody has.
         let name = user_name(username).unwrap_or_default();
-        let attempt = self.attempt(&name, request)?;
-        let found = match name.as_str() {
-            "" => None,
-            name => self.inner.records.get::<User>(name).await?,
-        };
+        self.unlocked(&name, request)?;
+        let found = self.user(&name).await?;
+        let attempt = self.attempt(&name, found.is_some(), request)?;
         let able = found.filter(|user| !user.value.disabled);
         let hash = able.as_ref().and_then(|user| user.value.password.as_ref());
         let verdict = self.inner.passwords.verify(&password, hash).await?;
@@ -67,11 +65,37 @@ impl Accounts {
         Ok(Response::empty(204))
     }
 
-    /// Lets a password be checked, or says how long to wait.
-    pub(super) fn attempt(&self, name: &str, request: &Request<'_>) -> Result<Attempt, Refusal> {
+    /// The user of this name; nobody has the empty one.
+    pub(super) async fn user(&self, name: &str) -> Result<Option<Read<User>>, Refusal> {
+        match name {
+            "" => Ok(None),
+            name => Ok(self.inner.records.get::<User>(name).await?),
+        }
+    }
+
+    /// Turns away whoever is locked out, before the store is asked for anything.
+    pub(super) fn unlocked(&self, name: &str, request: &Request<'_>) -> Result<(), Refusal> {
         self.inner
             .guard
-            .begin(name, request.peer(), self.now())
+            .check(name, request.peer(), self.now())
+            .map_err(|wait| self.locked_out(wait))
+    }
+
+    /// Lets a password be checked, or says how long to wait.
+    pub(super) fn attempt(
+        &self,
+        name: &str,
+        exists: bool,
+        request: &Request<'_>,
+    ) -> Result<Attempt, Refusal> {
+        let claim = Claim {
+            name,
+            exists,
+            peer: request.peer(),
+        };
+        self.inner
+            .guard
+            .begin(claim, self.now())
             .map_err(|wait| self.locked_out(wait))
     }
 

@@ -10,6 +10,7 @@ use crate::accounts::Accounts;
 use crate::accounts::counters::count;
 use crate::clock::later;
 use crate::error::AuthError;
+use crate::guard::Claim;
 use crate::limits::{BODY_BYTES_MAX, PASSWORD_CHARS_MIN, RESET_CODE_LIFETIME, TEXT_CHARS_MAX};
 use crate::model::{Code, Purpose, Session, User};
 use crate::name::user_name;
@@ -44,8 +45,9 @@ impl Accounts {
                 AuthError::Unavailable(error) => error.into(),
                 other => Refusal::unauthorized(WRONG).with_detail(&other.to_string()),
             })?;
-        let attempt = self.attempt(principal.name(), request)?;
-        let user = self.inner.records.get::<User>(principal.name()).await?;
+        self.unlocked(principal.name(), request)?;
+        let user = self.user(principal.name()).await?;
+        let attempt = self.attempt(principal.name(), user.is_some(), request)?;
         let hash = user.as_ref().and_then(|user| user.value.password.as_ref());
         let verdict = self.inner.passwords.verify(&previous, hash).await?;
         let Some(user) = user.filter(|user| user.value.sub == principal.sub && verdict != Verdict::Wrong)
@@ -110,12 +112,18 @@ impl Accounts {
         let now = self.now();
         self.inner
             .guard
-            .reset_asked(&name, request.peer(), now)
+            .check_address(request.peer(), now)
             .map_err(|wait| self.locked_out(wait))?;
-        let user = match name.as_str() {
-            "" => None,
-            name => self.inner.records.get::<User>(name).await?.map(|read| read.value),
+        let user = self.user(&name).await?.map(|read| read.value);
+        let claim = Claim {
+            name: &name,
+            exists: user.is_some(),
+            peer: request.peer(),
         };
+        self.inner
+            .guard
+            .reset_asked(claim, now)
+            .map_err(|wait| self.locked_out(wait))?;
         // The contract says so plainly; asking for many names is slowed down above.
         let user = user
             .filter(|user| !user.disabled)
@@ -161,15 +169,13 @@ impl Accounts {
         request: &Request<'_>,
         refused: &'static str,
     ) -> Result<User, Refusal> {
-        let attempt = self.attempt(name, request)?;
+        self.unlocked(name, request)?;
+        let user = self.user(name).await?;
+        let attempt = self.attempt(name, user.is_some(), request)?;
         let code = self.inner.records.get::<Code>(id).await?;
         let code = code.filter(|c| {
             c.value.user == name && c.value.purpose == purpose && c.value.expires_at > self.now()
         });
-        let user = match &code {
-            Some(_) => self.inner.records.get::<User>(name).await?,
-            None => None,
-        };
         let user = user.filter(|user| !user.value.disabled);
         let (Some(code), Some(user)) = (code, user) else {
             attempt.failed(self.now());

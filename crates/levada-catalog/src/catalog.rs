@@ -1,6 +1,7 @@
 //! The handle on the streams in force, and how they are read again.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::Mutex;
 
 use crate::config::{CatalogConfig, Location, Source};
-use crate::fetch::{self, CONFIG_BYTES_MAX, Fetch};
+use crate::fetch::{self, CONFIG_BYTES_MAX, Fetch, FetchError};
 use crate::problem::Problem;
 use crate::snapshot::{self, Snapshot};
 use crate::source::{self, Declarations, Site};
@@ -28,9 +29,25 @@ pub struct Catalog {
 /// Why there is no catalog to start with.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CatalogError {
+    /// A file (or text) of the configuration cannot be used as a whole. What it says of visibility, redaction
+    /// and retention would be missing, so nothing is served without it.
+    #[error(
+        "the streams are not served without all that is said of them; mend what is named here, or take it out of catalog.stream_config:{}",
+        list(.0)
+    )]
+    Unusable(Vec<Problem>),
     /// No source could be read, or none declares a stream that makes sense.
     #[error("no stream is configured:{}", list(.0))]
     Empty(Vec<Problem>),
+}
+
+impl CatalogError {
+    /// What is wrong, fault by fault.
+    pub fn problems(&self) -> &[Problem] {
+        match self {
+            Self::Unusable(problems) | Self::Empty(problems) => problems,
+        }
+    }
 }
 
 fn list(problems: &[Problem]) -> String {
@@ -57,14 +74,23 @@ pub enum RefreshOutcome {
 }
 
 impl Catalog {
-    /// Reads all sources. A source that cannot be read is reported in the snapshot's problems and
+    /// Reads all sources. An address that cannot be read is reported in the snapshot's problems and
     /// read again at the next refresh. Without sources the catalog is empty and stays so.
     ///
     /// # Errors
-    /// [`CatalogError::Empty`] if sources are configured and not one stream comes out of them.
+    /// [`CatalogError::Unusable`] if a file cannot be used as a whole, [`CatalogError::Empty`] if sources are
+    /// configured and not one stream comes out of them.
     pub async fn open(config: CatalogConfig, fetch: Arc<dyn Fetch>) -> Result<Self, CatalogError> {
         let mut last = vec![None; config.sources.len()];
         let faults = read_all(&config, &*fetch, &mut last).await;
+        let local: Vec<_> = faults
+            .iter()
+            .filter(|fault| config.is_local(&fault.source))
+            .cloned()
+            .collect();
+        if !local.is_empty() {
+            return Err(CatalogError::Unusable(local));
+        }
         let snapshot = build(&config, &last, faults, None);
         if snapshot.streams().is_empty() && !config.sources.is_empty() {
             return Err(CatalogError::Empty(snapshot.problems().to_vec()));
@@ -151,7 +177,7 @@ async fn read(config: &CatalogConfig, fetch: &dyn Fetch, source: &Source) -> Res
         Location::File(path) => {
             let bytes = fetch::read_file(path, CONFIG_BYTES_MAX)
                 .await
-                .map_err(|e| e.to_string())?;
+                .map_err(|e| with_folder(path, e))?;
             text::parse(&bytes)?
         }
         Location::Url(url) => {
@@ -168,6 +194,16 @@ async fn read(config: &CatalogConfig, fetch: &dyn Fetch, source: &Source) -> Res
     source::read(document, &source.object_path, &source.name(), site)
 }
 
+/// Names the folder in which a relative path was looked for in vain.
+fn with_folder(path: &Path, error: FetchError) -> String {
+    match (&error, std::env::current_dir()) {
+        (FetchError::NotFound(_), Ok(folder)) if path.is_relative() => {
+            format!("{error} in {}, where the command was started", folder.display())
+        }
+        _ => error.to_string(),
+    }
+}
+
 fn build(
     config: &CatalogConfig,
     last: &[Option<Arc<Declarations>>],
@@ -179,128 +215,4 @@ fn build(
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::HashMap;
-
-    use async_trait::async_trait;
-    use parking_lot::Mutex as SyncMutex;
-
-    use super::*;
-    use crate::fetch::{FetchError, FetchedBody};
-
-    /// A web of texts that a test can change.
-    #[derive(Default)]
-    struct Web(SyncMutex<HashMap<String, String>>);
-
-    #[async_trait]
-    impl Fetch for Web {
-        async fn get(&self, url: &str, _: &[(String, String)]) -> Result<FetchedBody, FetchError> {
-            match self.0.lock().get(url) {
-                Some(text) => Ok(FetchedBody {
-                    bytes: text.clone().into(),
-                }),
-                None => Err(FetchError::Unavailable(format!("{url}: connection refused"))),
-            }
-        }
-    }
-
-    impl Web {
-        fn says(&self, url: &str, text: Option<&str>) {
-            match text {
-                Some(text) => self.0.lock().insert(url.into(), text.into()),
-                None => self.0.lock().remove(url),
-            };
-        }
-    }
-
-    fn config(urls: &[&str]) -> CatalogConfig {
-        CatalogConfig {
-            sources: urls.iter().map(|url| Source::at(url)).collect(),
-            ..CatalogConfig::default()
-        }
-    }
-
-    #[tokio::test]
-    async fn a_bad_reload_keeps_the_old_snapshot() {
-        let web = Arc::new(Web::default());
-        web.says("http://a/", Some(r#"{"streams":{"s":{}}}"#));
-        let catalog = Catalog::open(config(&["http://a/"]), web.clone()).await.unwrap();
-        let first = catalog.snapshot();
-        for bad in [
-            None,
-            Some("{{{"),
-            Some("[1"),
-            Some(r#"{"streams":{}}"#),
-            Some(r#"{"error":{"code":"internal","info":"x"}}"#),
-            Some(r#"{"streams":{"a b":{}}}"#),
-        ] {
-            web.says("http://a/", bad);
-            let outcome = catalog.refresh().await;
-            assert!(
-                matches!(&outcome, RefreshOutcome::Kept { problems } if !problems.is_empty()),
-                "{bad:?} {outcome:?}"
-            );
-            assert!(Arc::ptr_eq(&first, &catalog.snapshot()));
-        }
-        web.says("http://a/", Some(r#"{"streams":{"s":{}}}"#));
-        assert_eq!(catalog.refresh().await, RefreshOutcome::Unchanged);
-        web.says("http://a/", Some(r#"{"streams":{"s":{},"t":{}}}"#));
-        assert_eq!(
-            catalog.refresh().await,
-            RefreshOutcome::Replaced {
-                streams: 2,
-                problems: vec![]
-            }
-        );
-        assert!(catalog.snapshot().stream("t").is_some());
-        assert!(first.stream("t").is_none());
-    }
-
-    #[tokio::test]
-    async fn a_failing_source_counts_as_saying_what_it_said_before() {
-        let web = Arc::new(Web::default());
-        web.says("http://a/", Some(r#"{"streams":{"s":{}}}"#));
-        let catalog = Catalog::open(config(&["http://a/", "http://b/"]), web.clone())
-            .await
-            .unwrap();
-        assert_eq!(catalog.snapshot().problems()[0].source, "http://b/");
-        web.says("http://b/", Some(r#"{"streams":{"t":{}}}"#));
-        assert!(matches!(
-            catalog.refresh().await,
-            RefreshOutcome::Replaced { streams: 2, .. }
-        ));
-        web.says("http://a/", None);
-        web.says("http://b/", Some(r#"{"streams":{"t":{},"u":{}}}"#));
-        let outcome = catalog.refresh().await;
-        assert!(matches!(&outcome, RefreshOutcome::Replaced { streams: 3, problems } if problems.len() == 1));
-    }
-
-    #[tokio::test]
-    async fn nothing_to_start_with_is_an_error() {
-        let fault = Catalog::open(config(&["http://a/"]), Arc::new(Web::default()))
-            .await
-            .unwrap_err();
-        assert_eq!(
-            fault.to_string(),
-            "no stream is configured:\n  http://a/: http://a/: connection refused"
-        );
-        assert!(Catalog::open(config(&[]), Arc::new(Web::default())).await.is_ok());
-    }
-
-    #[tokio::test]
-    async fn files_are_read_as_yaml_or_json() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("streams.yaml");
-        std::fs::write(&path, "streams:\n  s: {schema_title: x}\n").unwrap();
-        let location = path.display().to_string();
-        let catalog = Catalog::open(config(&[&location]), Arc::new(crate::NoFetch))
-            .await
-            .unwrap();
-        assert!(catalog.snapshot().stream("s").is_some());
-        let missing = dir.path().join("none.yaml").display().to_string();
-        let fault = Catalog::open(config(&[&missing]), Arc::new(crate::NoFetch))
-            .await
-            .unwrap_err();
-        assert!(fault.to_string().contains("does not exist"));
-    }
-}
+mod tests;

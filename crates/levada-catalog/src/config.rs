@@ -25,6 +25,14 @@ pub struct CatalogConfig {
     pub compat: Compat,
 }
 
+impl CatalogConfig {
+    /// Whether the source of this name is no address: it is there at every start, or is not meant to be.
+    pub(crate) fn is_local(&self, name: &str) -> bool {
+        let mut named = self.sources.iter().filter(|source| source.name() == name);
+        named.any(|source| !matches!(source.location, Location::Url(_)))
+    }
+}
+
 /// One place stream configuration is read from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {

@@ -11,7 +11,7 @@ use levada_event::StreamName;
 
 pub(crate) use build::build;
 
-use crate::problem::Problem;
+use crate::problem::{Problem, Severity};
 use crate::stream::{Entry, Stream};
 use memo::Memo;
 
@@ -76,6 +76,14 @@ impl Snapshot {
     /// What is wrong with the configuration this snapshot was made from.
     pub fn problems(&self) -> &[Problem] {
         &self.problems
+    }
+
+    /// Whether this is all that the sources are meant to say: nothing is left out, nothing stands in for what
+    /// makes no sense, and every source was read. What cannot be undone must wait for it.
+    pub fn is_whole(&self) -> bool {
+        self.problems
+            .iter()
+            .all(|problem| problem.severity < Severity::Error)
     }
 
     /// Hexadecimal fingerprint of the content: equal for snapshots that say the same.

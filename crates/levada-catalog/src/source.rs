@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use crate::pattern::Pattern;
 use crate::problem::Problem;
 use crate::{merge, selector};
 
@@ -29,6 +30,17 @@ const ANSWER: [&str; 6] = [
 #[derive(Debug, Clone)]
 pub(crate) struct Declared {
     pub(crate) key: String,
+    /// `Err` with the reason for what is no map of settings.
+    pub(crate) settings: Result<Map<String, Value>, String>,
+    pub(crate) source: Arc<str>,
+}
+
+/// Settings to lay over finished entries.
+#[derive(Debug)]
+pub(crate) struct Override {
+    pub(crate) key: String,
+    /// For a key that is a pattern.
+    pub(crate) pattern: Option<Pattern>,
     pub(crate) settings: Map<String, Value>,
     pub(crate) source: Arc<str>,
 }
@@ -37,8 +49,9 @@ pub(crate) struct Declared {
 #[derive(Debug, Default)]
 pub(crate) struct Declarations {
     pub(crate) streams: Vec<Declared>,
-    /// Settings to lay over finished entries, by key or pattern.
-    pub(crate) overrides: Vec<Declared>,
+    /// The source if it has entries that do not say which stream they are about.
+    pub(crate) nameless: Option<Arc<str>>,
+    pub(crate) overrides: Vec<Override>,
     pub(crate) aliases: BTreeMap<String, String>,
     pub(crate) problems: Vec<Problem>,
 }
@@ -50,7 +63,8 @@ pub(crate) struct Site<'a> {
     pub(crate) tags: &'a [String],
 }
 
-/// Reads a document. `Err` means that the document as a whole is no stream configuration.
+/// Reads a document. `Err` means that the document as a whole is no stream configuration, or must not be
+/// used without a part that makes no sense: an override may be what hides a stream or keeps its events.
 pub(crate) fn read(
     document: Value,
     object_path: &[String],
@@ -147,8 +161,13 @@ impl Reader<'_> {
         match overrides {
             None => {}
             Some(Value::Object(overrides)) => {
-                for (key, value) in overrides {
-                    self.overlay(key, value);
+                let faults = overrides.into_iter().filter_map(|(key, value)| {
+                    let fault = self.overlay(&key, value).err()?;
+                    Some(format!("the override {key:?} cannot be used: {fault}"))
+                });
+                let faults: Vec<_> = faults.collect();
+                if !faults.is_empty() {
+                    return Err(faults.join("; "));
                 }
             }
             Some(_) => return Err("\"overrides\" is no map".into()),
@@ -199,23 +218,27 @@ impl Reader<'_> {
                 let name = name.to_owned();
                 self.stream(name, settings);
             }
-            _ => self.fail(
-                index,
-                "the entry has a number for its key and no \"stream\" setting with its name",
-            ),
+            _ => {
+                self.read.nameless = Some(self.source.clone());
+                self.fail(
+                    index,
+                    "the entry has a number for its key and no \"stream\" setting with its name",
+                );
+            }
         }
     }
 
     fn stream(&mut self, key: String, settings: Value) {
-        let settings = match settings {
-            Value::Object(settings) => settings,
-            Value::Array(list) if list.is_empty() => Map::new(),
-            _ => return self.fail(&key, "the settings are no map"),
-        };
         if key.is_empty() {
+            self.read.nameless = Some(self.source.clone());
             return self.fail(&key, "the name is empty");
         }
-        let settings = merge::replace_recursive(&self.defaults, &settings);
+        let settings = match settings {
+            Value::Object(settings) => Ok(settings),
+            Value::Array(list) if list.is_empty() => Ok(Map::new()),
+            _ => Err("the settings are no map".to_owned()),
+        };
+        let settings = settings.map(|settings| merge::replace_recursive(&self.defaults, &settings));
         let declared = Declared {
             key,
             settings,
@@ -235,17 +258,22 @@ impl Reader<'_> {
         }
     }
 
-    fn overlay(&mut self, key: String, value: Value) {
-        match value {
-            Value::Object(settings) => {
-                self.read.overrides.push(Declared {
-                    key,
-                    settings,
-                    source: self.source.clone(),
-                });
-            }
-            _ => self.fail(&key, "the override is no map"),
-        }
+    fn overlay(&mut self, key: &str, value: Value) -> Result<(), String> {
+        let settings = match value {
+            Value::Object(settings) => settings,
+            Value::Array(list) if list.is_empty() => Map::new(),
+            _ => return Err("it is no map".into()),
+        };
+        let pattern = Pattern::is_pattern(key)
+            .then(|| Pattern::parse(key))
+            .transpose()?;
+        self.read.overrides.push(Override {
+            key: key.to_owned(),
+            pattern,
+            settings,
+            source: self.source.clone(),
+        });
+        Ok(())
     }
 
     fn aliases(&mut self, section: Value) {
@@ -279,114 +307,4 @@ impl Reader<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn read_for(document: Value, wiki: Option<&str>, tags: &[String]) -> Declarations {
-        read(document, &[], "test", Site { wiki, tags }).unwrap()
-    }
-
-    fn keys(declarations: &Declarations) -> Vec<&str> {
-        declarations.streams.iter().map(|d| d.key.as_str()).collect()
-    }
-
-    #[test]
-    fn all_shapes_are_read() {
-        let map = json!({"a": {"schema_title": "x"}, "b": {}});
-        for document in [
-            json!({"streams": map}),
-            json!({"streams": [{"stream": "a", "schema_title": "x"}, {"stream": "b"}]}),
-            json!({"streams": {"default": map}}),
-            json!({"streams": {"0": {"stream": "a", "schema_title": "x"}, "b": []}}),
-            json!([{"stream": "a", "schema_title": "x"}, {"stream": "b"}]),
-            map.clone(),
-        ] {
-            let read = read_for(document.clone(), None, &[]);
-            assert_eq!(keys(&read), ["a", "b"], "{document}");
-            assert_eq!(read.streams[0].settings["schema_title"], "x");
-            assert!(read.problems.is_empty(), "{:?}", read.problems);
-        }
-    }
-
-    #[test]
-    fn both_sections_resolve_for_the_site() {
-        let document = json!({
-            "default_settings": {"default": {"p": {"on": true}}, "+private": {"p": {"on": 0, "x": 1}}},
-            "streams": {"default": {"a": {"r": 5}}, "+w": {"a": {"r": 0}}}
-        });
-        let read = read_for(document.clone(), Some("w"), &["private".into()]);
-        assert_eq!(
-            Value::Object(read.streams[0].settings.clone()),
-            json!({"p": {"on": 0, "x": 1}, "r": 0})
-        );
-        let read = read_for(document, Some("v"), &[]);
-        assert_eq!(
-            Value::Object(read.streams[0].settings.clone()),
-            json!({"p": {"on": true}, "r": 5})
-        );
-    }
-
-    #[test]
-    fn a_bad_entry_is_named_and_leaves_the_others() {
-        let read = read_for(
-            json!({"streams": {"a": 5, "1": {}, "b": {}}, "typo": 1}),
-            None,
-            &[],
-        );
-        assert_eq!(keys(&read), ["b"]);
-        let problems: Vec<String> = read.problems.iter().map(ToString::to_string).collect();
-        assert_eq!(problems[0], "test: the key \"typo\" means nothing here");
-        assert_eq!(problems[1], "test: stream a: the settings are no map");
-        assert!(problems[2].starts_with("test: stream 1: the entry has a number"));
-    }
-
-    #[test]
-    fn documents_of_another_kind_are_refused() {
-        let refuse = |document| {
-            read(
-                document,
-                &[],
-                "test",
-                Site {
-                    wiki: None,
-                    tags: &[],
-                },
-            )
-            .unwrap_err()
-        };
-        assert!(refuse(json!("x")).contains("neither"));
-        assert!(refuse(json!({"a": 1})).contains("streams"));
-        assert!(refuse(json!({"error": {"code": "badvalue", "info": "No."}})).contains("badvalue: No."));
-        assert!(refuse(json!({"streams": 1})).contains("neither a map nor a list"));
-        let at = ["x".to_owned()];
-        assert!(
-            read(
-                json!({"y": 1}),
-                &at,
-                "test",
-                Site {
-                    wiki: None,
-                    tags: &[]
-                }
-            )
-            .is_err()
-        );
-        assert_eq!(
-            keys(
-                &read(
-                    json!({"x": {"a": {}}}),
-                    &at,
-                    "t",
-                    Site {
-                        wiki: None,
-                        tags: &[]
-                    }
-                )
-                .unwrap()
-            ),
-            ["a"]
-        );
-    }
-}
+mod tests;

@@ -10,14 +10,23 @@ use levada_log::{Log, Retention, TopicSpec};
 use crate::intake::{retention_of, topic_of};
 
 /// Gives the topics of `log` the retention that their streams declare, completed by `default`. Topics that
-/// belong to no stream stay as they are. What fails is logged, and tried again with the next event or reload.
+/// belong to no stream stay as they are. What is removed early cannot be had back: while the snapshot is not
+/// whole, which may be for want of the very part that says how long, topics are only given longer to keep.
+/// What fails is logged, and tried again with the next reload.
 pub(crate) async fn apply(log: &Embedded, snapshot: &Snapshot, prefix: &str, default: Retention) {
     let declared = Declared::of(snapshot, prefix, default);
-    let mut changed = 0;
+    let whole = snapshot.is_whole();
+    let (mut changed, mut waiting) = (0, 0);
     for topic in log.topics() {
         let Some(retention) = declared.retention(snapshot, topic.name.as_str()) else {
             continue;
         };
+        let wanted = retention;
+        let retention = match whole {
+            true => wanted,
+            false => most_generous(wanted, topic.retention),
+        };
+        waiting += usize::from(retention != wanted);
         if retention == topic.retention {
             continue;
         }
@@ -31,6 +40,12 @@ pub(crate) async fn apply(log: &Embedded, snapshot: &Snapshot, prefix: &str, def
     }
     if changed > 0 {
         tracing::info!(topics = changed, "topics were given another retention");
+    }
+    if waiting > 0 {
+        tracing::warn!(
+            topics = waiting,
+            "topics are kept longer than is configured until the errors in stream configuration are mended"
+        );
     }
 }
 

@@ -13,7 +13,7 @@ use crate::merge::replace_recursive;
 use crate::pattern::Pattern;
 use crate::problem::Problem;
 use crate::source::{Declarations, Declared};
-use crate::stream::Entry;
+use crate::stream::{Entry, Stream};
 
 /// Builds a snapshot from the sources' declarations in order. An entry that makes no sense is left
 /// out and reported; if `previous` has a sound one of that key, that one stays in force.
@@ -43,6 +43,7 @@ pub(crate) fn build(
     for entry in declared {
         builder.add(entry);
     }
+    builder.keep_unnamed(sources);
     builder.aliases(sources, configured_aliases);
     builder.finish()
 }
@@ -81,23 +82,16 @@ impl Builder<'_> {
     /// Lays overrides over the entry with their key and over the names their pattern matches.
     fn overlay(&mut self, all: &mut [Declared], sources: &[Arc<Declarations>]) {
         for over in sources.iter().flat_map(|source| &source.overrides) {
-            let pattern = match Pattern::is_pattern(&over.key).then(|| Pattern::parse(&over.key)) {
-                None => None,
-                Some(Ok(pattern)) => Some(pattern),
-                Some(Err(reason)) => {
-                    let reason = format!("override: {reason}");
-                    self.problems
-                        .push(Problem::error(&over.source, Some(&over.key), reason));
-                    continue;
-                }
-            };
             let mut hit = false;
             for entry in all.iter_mut() {
-                let by_pattern = pattern
+                let by_pattern = over
+                    .pattern
                     .as_ref()
                     .is_some_and(|p| !Pattern::is_pattern(&entry.key) && p.is_match(&entry.key));
                 if entry.key == over.key || by_pattern {
-                    entry.settings = replace_recursive(&entry.settings, &over.settings);
+                    if let Ok(settings) = &mut entry.settings {
+                        *settings = replace_recursive(settings, &over.settings);
+                    }
                     hit = true;
                 }
             }
@@ -116,15 +110,17 @@ impl Builder<'_> {
             source,
         } = declared;
         let mut warnings = Vec::new();
-        let built = Entry::new(key.clone(), settings, source.clone()).and_then(|entry| {
-            entry
-                .stream(&mut warnings)
-                .map(|stream| (Arc::new(entry), Arc::new(stream)))
-        });
+        let built = settings
+            .and_then(|settings| Entry::new(key.clone(), settings, source.clone()))
+            .and_then(|entry| {
+                entry
+                    .stream(&mut warnings)
+                    .map(|stream| (Arc::new(entry), Arc::new(stream)))
+            });
         for warning in warnings {
             self.problems.push(Problem::warning(&source, Some(&key), warning));
         }
-        let (entry, stream) = match built {
+        let built = match built {
             Ok(built) => built,
             Err(reason) => match self.previous.and_then(|previous| previous.entry(&key)) {
                 Some(earlier) => {
@@ -138,6 +134,35 @@ impl Builder<'_> {
                 }
             },
         };
+        self.put(key, built);
+    }
+
+    /// Entries without a name may be about any stream of their source that is no longer declared by name:
+    /// these all stay as they were.
+    fn keep_unnamed(&mut self, sources: &[Arc<Declarations>]) {
+        let Some(previous) = self.previous else { return };
+        for nameless in sources.iter().filter_map(|source| source.nameless.as_ref()) {
+            for stream in previous
+                .streams()
+                .iter()
+                .filter(|stream| stream.source == *nameless)
+            {
+                if self.snapshot.by_key.contains_key(&stream.key) {
+                    continue;
+                }
+                let Some(earlier) = previous.entry(&stream.key) else {
+                    continue;
+                };
+                let reason = "it is no longer declared, or by an entry that does not say its name; \
+                              the definition from before stays in force";
+                self.problems
+                    .push(Problem::error(nameless, Some(&stream.key), reason));
+                self.put(stream.key.clone(), earlier);
+            }
+        }
+    }
+
+    fn put(&mut self, key: String, (entry, stream): (Arc<Entry>, Arc<Stream>)) {
         let place = self.snapshot.streams.len();
         if stream.is_pattern() {
             self.snapshot.patterns.push(place);
@@ -192,125 +217,4 @@ impl Builder<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-    use crate::source::{self, Site};
-
-    fn declarations(document: Value, name: &str) -> Arc<Declarations> {
-        Arc::new(
-            source::read(
-                document,
-                &[],
-                name,
-                Site {
-                    wiki: None,
-                    tags: &[],
-                },
-            )
-            .unwrap(),
-        )
-    }
-
-    fn snapshot(documents: &[Value], previous: Option<&Snapshot>) -> Snapshot {
-        let sources: Vec<_> = documents
-            .iter()
-            .zip(["one", "two"])
-            .map(|(d, name)| declarations(d.clone(), name))
-            .collect();
-        build(&sources, &BTreeMap::new(), Vec::new(), previous)
-    }
-
-    fn problems(snapshot: &Snapshot) -> Vec<String> {
-        snapshot.problems().iter().map(ToString::to_string).collect()
-    }
-
-    #[test]
-    fn names_are_found_exactly_then_by_the_first_pattern() {
-        let got = snapshot(
-            &[json!({"streams": {
-                "/^a\\./": {"schema_title": "first"}, "/^a\\.b/": {"schema_title": "second"},
-                "a.b.c": {"schema_title": "exact"}
-            }})],
-            None,
-        );
-        let title = |name: &str| got.stream(name).and_then(|s| s.schema_title.clone());
-        assert_eq!(title("a.b.c").as_deref(), Some("exact"));
-        for _ in 0..2 {
-            assert_eq!(title("a.b.d").as_deref(), Some("first"));
-            assert_eq!(title("b"), None);
-        }
-        assert_eq!(title("/^a\\.b/").as_deref(), Some("second"));
-        assert_eq!(title("a.b d"), None);
-        assert_eq!(got.stream("a.b.d").unwrap().name, "a.b.d");
-    }
-
-    #[test]
-    fn a_bad_entry_is_reported_and_an_earlier_sound_one_stays() {
-        let good = json!({"streams": {"a": {"schema_title": "x"}, "b": {}}});
-        let bad = json!({"streams": {"a": {"schema_title": 1}, "b": {}, "/(/": {}}});
-        let first = snapshot(std::slice::from_ref(&good), None);
-        let alone = snapshot(std::slice::from_ref(&bad), None);
-        assert!(alone.stream("a").is_none() && alone.stream("b").is_some());
-        assert_eq!(problems(&alone)[0], "one: stream a: schema_title is no string");
-        let after = snapshot(&[bad], Some(&first));
-        assert_eq!(after.stream("a").unwrap().schema_title.as_deref(), Some("x"));
-        assert!(
-            problems(&after)[0]
-                .ends_with("schema_title is no string; the definition from before stays in force")
-        );
-        assert!(problems(&after)[1].starts_with("one: stream /(/: the pattern does not compile"));
-    }
-
-    #[test]
-    fn later_sources_replace_and_override() {
-        let got = snapshot(
-            &[
-                json!({"streams": {"a": {"schema_title": "x", "description": "d"}, "b": {"schema_title": "y"}}}),
-                json!({"streams": {"a": {"schema_title": "z"}},
-                       "overrides": {"/./": {"levada": {"visibility": "private"}},
-                                     "b": {"levada": {"visibility": "public"}}, "c": {}}}),
-            ],
-            None,
-        );
-        let a = got.stream("a").unwrap();
-        assert_eq!(
-            (a.schema_title.as_deref(), a.description.as_deref(), a.is_public()),
-            (Some("z"), None, false)
-        );
-        assert!(got.stream("b").unwrap().is_public());
-        assert_eq!(
-            problems(&got),
-            [
-                "two: stream a: replaces the entry of one as a whole",
-                "two: stream c: the override applies to no stream"
-            ]
-        );
-    }
-
-    #[test]
-    fn aliases_lead_to_streams() {
-        let got = snapshot(
-            &[json!({"streams": {"a": {}, "b": {}, "/^j/": {}},
-                     "stream_aliases": {"x": "a", "b": "a", "y": "nowhere", "z": "/^j/", "w": "j1"}})],
-            None,
-        );
-        assert_eq!(got.resolve("x").unwrap().name, "a");
-        assert_eq!(got.resolve("b").unwrap().name, "b");
-        assert_eq!(got.resolve("w").unwrap().name, "j1");
-        assert!(got.stream("x").is_none() && got.resolve("y").is_none());
-        assert_eq!(got.aliases().keys().collect::<Vec<_>>(), ["w", "x"]);
-        assert_eq!(problems(&got).len(), 3);
-    }
-
-    #[test]
-    fn the_version_tells_contents_apart() {
-        let one = snapshot(&[json!({"streams": {"a": {"x": 1}}})], None);
-        let same = snapshot(&[json!({"streams": {"a": {"x": 1}}})], None);
-        let other = snapshot(&[json!({"streams": {"a": {"x": 2}}})], None);
-        assert_eq!(one.version(), same.version());
-        assert_ne!(one.version(), other.version());
-        assert_eq!(one.version().len(), 32);
-    }
-}
+mod tests;

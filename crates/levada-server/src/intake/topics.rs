@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use levada_catalog::Stream;
 use levada_event::{TopicName, TopicPartition};
-use levada_log::{LogError, Retention, TopicSpec};
+use levada_log::{LogError, Retention, TopicInfo, TopicSpec};
 use levada_wire::ErrorCode;
 use parking_lot::RwLock;
 
@@ -124,7 +124,7 @@ impl Intake {
             partitions: stream.levada.partitions,
             retention: of_all.unwrap_or(retention),
         };
-        let info = tokio::time::timeout_at(due, self.log.topic(&spec)).await;
+        let info = tokio::time::timeout_at(due, self.declare(&spec, snapshot.is_whole())).await;
         let info = info.map_err(|_| {
             let why =
                 format!("the log did not tell of the topic {topic} within the request's deadline; try again");
@@ -160,6 +160,18 @@ impl Intake {
             );
         }
         Ok(topic)
+    }
+
+    /// Makes sure that the topic exists. One that does keeps its retention while the configuration is not
+    /// `whole`, see [`retention::apply`].
+    async fn declare(&self, spec: &TopicSpec, whole: bool) -> Result<TopicInfo, LogError> {
+        if !whole {
+            match self.log.existing(spec).await {
+                Err(LogError::UnknownTopic(_)) => {}
+                known => return known,
+            }
+        }
+        self.log.topic(spec).await
     }
 }
 

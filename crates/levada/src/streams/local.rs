@@ -60,6 +60,10 @@ pub(crate) async fn faults_of_files(config: &Config) -> Result<Vec<String>, Fail
                 "catalog.stream_config: the files declare no stream".to_owned(),
             ]);
         }
+        // The server does not start without one of its files.
+        Err(CatalogError::Unusable(problems)) => {
+            return Ok(problems.iter().map(ToString::to_string).collect());
+        }
         // Nothing is left that the server could start with.
         Err(CatalogError::Empty(problems)) if only_files => {
             return Ok(problems.iter().map(ToString::to_string).collect());

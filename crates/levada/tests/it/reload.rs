@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use crate::client;
-use crate::server::{Server, Site, eventually};
+use crate::server::{Server, Site, binary, eventually};
 use crate::web::Web;
 
 const SCHEMA: &str = "{title: test, type: object, properties: {$schema: {type: string}, meta: {type: object, properties: {stream: {type: string}}}, n: {type: integer}}}";
@@ -184,4 +184,91 @@ fn retention_takes_force_without_an_event() {
     let server = site.start();
     assert_eq!(kept(&site), "retention-age-ms 3600000", "the start changes it");
     server.stop();
+}
+
+#[test]
+fn an_overlay_that_slips_neither_shows_nor_removes_anything() {
+    let web = Web::start(200, r#"{"streams":{"a":{"schema_title":"test"}}}"#);
+    let site = Site::new(&format!(
+        "[catalog]\nstream_config = [\"{}/w/api.php?format=json&action=streamconfigs\", \"@/ours.yaml\"]\nschema_base_uris = [\"@/schemas/\"]\nttl = \"50ms\"\n",
+        web.url
+    ));
+    site.file("schemas/test/1.0.0", SCHEMA);
+    let good = "overrides:\n  '/./':\n    levada: {visibility: private, retention: {age: 90d}}\n";
+    let slipped = "overrides:\n  '/./':\n  levada: {visibility: private, retention: {age: 90d}}\n";
+    site.file("ours.yaml", good);
+    let server = site.start();
+    assert_eq!(post(&server, "a", 0), 201);
+    let hidden = |server: &Server| {
+        client::get(server.address, "/v2/stream/a")
+            .text()
+            .contains("Stream Not Found")
+    };
+    assert!(hidden(&server));
+    assert_eq!(kept(&site), "retention-age-ms 7776000000");
+    site.file("ours.yaml", slipped);
+    eventually("the slip is reported", || {
+        server
+            .log()
+            .contains("the override \"/./\" cannot be used: it is no map")
+    });
+    assert_eq!(post(&server, "a", 1), 201);
+    assert!(hidden(&server), "what the file said last is in force");
+    assert_eq!(kept(&site), "retention-age-ms 7776000000");
+    server.stop();
+    // No start without it.
+    for (text, reason) in [
+        (slipped, "the override \"/./\" cannot be used: it is no map"),
+        ("overrides: {", "ours.yaml: "),
+    ] {
+        site.file("ours.yaml", text);
+        let refused = binary()
+            .args(["serve", "--config"])
+            .arg(site.path().join("levada.toml"))
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(!refused.status.success(), "{said}");
+        assert!(said.contains("ours.yaml") && said.contains(reason), "{said}");
+    }
+    assert_eq!(kept(&site), "retention-age-ms 7776000000");
+    // One stream that makes no sense is reported, and the others are served; nothing is removed meanwhile.
+    site.file(
+        "ours.yaml",
+        &format!("{}streams: {{b: 5}}\n", good.replace("90d", "1h")),
+    );
+    let server = site.start();
+    assert!(server.log().contains("stream b: the settings are no map"));
+    assert_eq!(post(&server, "a", 2), 201);
+    assert_eq!(kept(&site), "retention-age-ms 7776000000");
+    site.file("ours.yaml", &good.replace("90d", "1h"));
+    eventually("what makes sense is done", || {
+        kept(&site) == "retention-age-ms 3600000"
+    });
+}
+
+#[test]
+fn an_address_that_is_silent_at_the_start_removes_nothing() {
+    let web = Web::start(200, r#"{"streams":{"a":{"schema_title":"test"}}}"#);
+    let ours =
+        |age: &str| format!(r#"{{"overrides":{{"/./":{{"levada":{{"retention":{{"age":"{age}"}}}}}}}}}}"#);
+    let second = Web::start(200, &ours("30d"));
+    let site = Site::new(&format!(
+        "[catalog]\nstream_config = [\"{}/\", \"{}/\"]\nschema_base_uris = [\"@/schemas/\"]\nttl = \"50ms\"\n",
+        web.url, second.url
+    ));
+    site.file("schemas/test/1.0.0", SCHEMA);
+    let server = site.start();
+    assert_eq!(post(&server, "a", 0), 201);
+    assert_eq!(kept(&site), "retention-age-ms 2592000000");
+    server.stop();
+    second.says(500, "trouble");
+    let server = site.start();
+    assert_eq!(post(&server, "a", 1), 201);
+    let asked = second.asked();
+    eventually("it was asked again", || second.asked() > asked + 2);
+    assert_eq!(kept(&site), "retention-age-ms 2592000000");
+    assert!(server.log().contains("kept longer than is configured"));
+    second.says(200, &ours("1h"));
+    eventually("it says what holds", || kept(&site) == "retention-age-ms 3600000");
 }

@@ -14,6 +14,7 @@ mod query;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use levada_event::Timestamp;
@@ -73,6 +74,8 @@ pub struct RealtimeEvent {
     pub published: Option<Timestamp>,
     /// The whole JSON text, one line without its end.
     pub data: Bytes,
+    /// The id of the log that the offset belongs to, where the server told it.
+    log: Option<Arc<str>>,
 }
 
 /// News about a connection, which is counted from 0.
@@ -176,6 +179,8 @@ impl RealtimeSubscriber {
                 tells: false,
                 other_log: None,
                 starts: Vec::new(),
+                known: None,
+                by_time: position.start().is_some() && position.offsets().is_empty(),
             };
             running.spawn(connection.follow(send.clone()));
         }
@@ -206,9 +211,11 @@ impl RealtimeSubscriber {
             }
             match self.steps.recv().await {
                 Some(Step::Events(events)) => self.ready.extend(events),
-                Some(Step::Passed(places)) => {
-                    self.passed.extend(places);
-                    self.pass();
+                Some(Step::Passed(places, log)) => {
+                    if self.position.is_of(log.as_deref()) {
+                        self.passed.extend(places);
+                        self.pass();
+                    }
                 }
                 Some(Step::Notice(notice)) => return Ok(RealtimeDelivery::Notice(notice)),
                 Some(Step::Starts(starts)) => {
@@ -222,7 +229,7 @@ impl RealtimeSubscriber {
                 Some(Step::OtherLog { log, parts, layout }) => {
                     self.position.meet(&log);
                     self.passed.clear();
-                    // Where another connection told first, this one may have brought events of the old log since.
+                    // Where another connection told first, this one may have told places of the old log since.
                     self.position
                         .forget(|partition| parts.contains(&layout.part(partition)));
                 }
@@ -235,9 +242,12 @@ impl RealtimeSubscriber {
         }
     }
 
-    /// Says that an event was processed: [`position`](Self::position) is behind it from now on.
+    /// Says that an event was processed: [`position`](Self::position) is behind it from now on. One of a log that
+    /// is no longer there ([`RealtimeNotice::OtherLog`]) does not move the position in the new one.
     pub fn processed(&mut self, event: &RealtimeEvent) {
-        self.position.advance(event.partition, event.offset);
+        if self.position.is_of(event.log.as_deref()) {
+            self.position.advance(event.partition, event.offset);
+        }
         self.processed += 1;
         self.pass();
     }

@@ -260,7 +260,7 @@ impl Tail {
                 let text = match (gap.reason, gap.asked) {
                     (GapReason::ForeignLog, _) => {
                         format!(
-                            "{place}: the position is of another log; goes on by time, some events may come twice"
+                            "{place}: the position is of another log; goes on by time, some events may come twice or be missing"
                         )
                     }
                     (GapReason::Expired, Some(asked)) => {
@@ -274,7 +274,7 @@ impl Tail {
                         format!("{place}: stored events are damaged; goes on at offset {resumed}")
                     }
                 };
-                self.missed |= gap.reason != GapReason::ForeignLog;
+                self.missed = true;
                 eprintln!("levada: {text}");
             }
         }

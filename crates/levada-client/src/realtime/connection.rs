@@ -1,5 +1,7 @@
 //! One connection of a subscriber: made, read, lost and made again.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use levada_event::Timestamp;
@@ -25,8 +27,8 @@ const POSITIONS_BYTES_MAX: usize = 4 * 1024 * 1024;
 pub(super) enum Step {
     /// What one read brought, in order.
     Events(Vec<RealtimeEvent>),
-    /// Next offsets of partitions, behind what a filter left out.
-    Passed(Vec<(u32, u64)>),
+    /// Next offsets of partitions, behind what a filter left out, in this log.
+    Passed(Vec<(u32, u64)>, Option<Arc<str>>),
     Notice(RealtimeNotice),
     /// The log that the server has.
     Log(String),
@@ -63,6 +65,10 @@ pub(super) struct Connection {
     pub(super) other_log: Option<String>,
     /// Where partitions begin that no event has come from.
     pub(super) starts: Vec<(u32, u64)>,
+    /// The partitions that were there at the last look; `None` before the first.
+    pub(super) known: Option<BTreeSet<u32>>,
+    /// Whether partitions that come later are read by time too, as everything is that was asked for by time.
+    pub(super) by_time: bool,
 }
 
 /// The subscriber is gone.
@@ -127,17 +133,28 @@ impl Connection {
         let layout = layout.map_err(|why| Refusal::Final(SubscribeError::Unexpected(why)))?;
         self.layout = layout;
         self.looked = !positions.partitions.is_empty();
-        if let Some(log) = &positions.log {
-            self.other_log = self.position.meet(log).or(self.other_log.take());
+        if let Some(log) = &positions.log
+            && let Some(other) = self.position.meet(log)
+        {
+            self.other_log = Some(other);
+            self.known = None;
         }
         let since = self.position.start();
         let mine = positions
             .partitions
             .iter()
             .filter(|row| self.parts.contains(&layout.part(row.partition)));
+        let (known, by_time) = (&self.known, self.by_time);
+        // What has come since the last look has come whole since then, whatever its events say of their time.
+        let is_new =
+            |partition: &u32| !by_time && known.as_ref().is_some_and(|known| !known.contains(partition));
         self.starts = mine
-            .filter_map(|row| Some((row.partition, row.start(since, layout.place)?)))
+            .filter_map(|row| match is_new(&row.partition) {
+                true => Some((row.partition, 0)),
+                false => Some((row.partition, row.start(since, layout.place)?)),
+            })
             .collect();
+        self.known = Some(positions.partitions.iter().map(|row| row.partition).collect());
         for (partition, next) in &self.starts {
             self.position.begin_at(*partition, *next);
         }
@@ -264,9 +281,11 @@ impl Connection {
         if reread {
             // This response was asked for with offsets of the other log.
             self.looked = false;
+            self.known = None;
             self.starts.clear();
             return Ok(Ok("the offsets were of another log".to_owned()));
         }
+        let log: Option<Arc<str>> = self.position.log().map(Arc::from);
         // Partitions that bring nothing before the connection ends go on from here.
         let served_at = served_at.unwrap_or_else(|| Timestamp::from_system(SystemTime::now()));
         self.position.begin(served_at);
@@ -302,7 +321,7 @@ impl Connection {
             while ended.is_none() {
                 match decoder.next_piece() {
                     Ok(None) => break,
-                    Ok(Some(Piece::Event(text))) => match self.layout.event(text) {
+                    Ok(Some(Piece::Event(text))) => match self.layout.event(text, log.clone()) {
                         Ok(event) => {
                             self.position.advance(event.partition, event.offset);
                             events.push(event);
@@ -325,7 +344,7 @@ impl Connection {
                 for (partition, next) in &passed {
                     self.position.pass(*partition, *next);
                 }
-                tell(out, Step::Passed(passed)).await?;
+                tell(out, Step::Passed(passed, log.clone())).await?;
             }
             if let Some(ended) = ended {
                 return Ok(ended);

@@ -1,6 +1,8 @@
 //! How a stream is laid out: its partitions, and where its events say from which one they are. The server
 //! tells (`…/positions`); one that has no such route has streams like the original's articles.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use levada_event::Timestamp;
 use serde::Deserialize;
@@ -41,8 +43,8 @@ impl Layout {
         part as u8
     }
 
-    /// Reads the place of an event from its text.
-    pub(super) fn event(self, data: Bytes) -> Result<RealtimeEvent, String> {
+    /// Reads the place of an event, in this log, from its text.
+    pub(super) fn event(self, data: Bytes, log: Option<Arc<str>>) -> Result<RealtimeEvent, String> {
         let read = match self.place {
             PlaceIn::Event => serde_json::from_slice::<InEvent<'_>>(&data).map(|line| line.event),
             PlaceIn::Meta => serde_json::from_slice::<InMeta<'_>>(&data).map(|line| line.meta),
@@ -60,6 +62,7 @@ impl Layout {
             offset: place.offset,
             published: published.and_then(Timestamp::parse_iso),
             data,
+            log,
         })
     }
 }
@@ -177,12 +180,14 @@ mod tests {
             place: PlaceIn::Meta,
         };
         let text = r#"{"event":"move","meta":{"partition":2,"offset":7,"dt":"2026-01-01T00:00:00Z"}}"#;
-        let read = meta.event(Bytes::from_static(text.as_bytes())).unwrap();
+        let read = meta.event(Bytes::from_static(text.as_bytes()), None).unwrap();
         assert_eq!(
             (read.partition, read.offset, read.published.is_some()),
             (2, 7, true)
         );
-        let error = Layout::ARTICLES.event(Bytes::from_static(b"{}")).unwrap_err();
+        let error = Layout::ARTICLES
+            .event(Bytes::from_static(b"{}"), None)
+            .unwrap_err();
         assert!(error.contains("event.partition"), "{error}");
     }
 }

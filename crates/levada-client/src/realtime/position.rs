@@ -89,6 +89,14 @@ impl RealtimePosition {
         }
     }
 
+    /// Whether offsets of this log mean something here: nobody has told another.
+    pub(crate) fn is_of(&self, log: Option<&str>) -> bool {
+        match (self.log(), log) {
+            (Some(own), Some(log)) => own == log,
+            _ => true,
+        }
+    }
+
     /// Forgets the offsets of some partitions.
     pub(crate) fn forget(&mut self, partitions: impl Fn(u32) -> bool) {
         self.offsets.retain(|partition, _| !partitions(*partition));

@@ -419,8 +419,10 @@ async fn a_stream_without_partitions_yet_is_looked_at_again() {
     );
     // Since the first connection, partitions have come that it did not know of.
     let again = body(&scripted, 3);
-    assert_eq!(again["offsets"], json!({"1": 1}));
-    assert_eq!(again["since_per_partition"]["63"], "2026-01-01T00:00:00.000Z");
+    assert_eq!(
+        again["offsets"],
+        json!({"0": 0, "1": 1, "2": 0, "3": 0, "4": 0, "5": 0, "6": 0})
+    );
 }
 
 #[tokio::test]
@@ -467,4 +469,89 @@ async fn partitions_that_are_at_their_end_go_on_by_offset() {
         assert!(again["1"] == 20 && again["3"] == 0, "{again}");
         assert_eq!(subscriber.position().offsets().get(&3), Some(&0));
     }
+}
+
+#[tokio::test]
+async fn partitions_that_come_later_are_read_from_their_first_event() {
+    let new = json!([
+        {"topic": "x", "partition": 0, "next": 10, "latest": 9, "latest_dt": "2001-01-01T00:00:00.000Z"},
+        {"topic": "x", "partition": 1, "next": 10, "latest": 9, "latest_dt": "2001-01-01T00:00:00.000Z"},
+    ]);
+    let line = |partition: u32, offset: u64| {
+        let line = json!({"meta": {"partition": partition, "offset": offset}});
+        text(&format!("{line}\n"))
+    };
+    let since = RealtimePosition::since(Timestamp::from_millis(1_767_225_600_000));
+    // No topic at first, or one partition; then a back-fill of old events.
+    for (first, position, offsets) in [
+        (json!([]), RealtimePosition::default(), json!({"0": 0, "1": 0})),
+        (
+            json!([{"topic": "x", "partition": 0, "next": 3}]),
+            RealtimePosition::default(),
+            json!({"0": 3, "1": 0}),
+        ),
+        (json!([]), since, Value::Null),
+    ] {
+        let by_time = offsets.is_null();
+        let scripted = Scripted::start([
+            told("meta", &first),
+            lines([Part::Cut]),
+            told("meta", &new),
+            lines([line(1, 0), Part::Hang]),
+        ])
+        .await;
+        let mut config = config("edits");
+        config.query.parts = Vec::new();
+        config.position = position;
+        let mut subscriber = RealtimeSubscriber::new(scripted.server(), config).unwrap();
+        process(&mut subscriber, 1).await;
+        assert_eq!(body(&scripted, 3)["offsets"], offsets);
+        let kept = subscriber.position().offsets();
+        assert_eq!(kept[&1], 1);
+        assert_eq!(kept.contains_key(&0), !by_time);
+    }
+}
+
+/// A response of this log.
+fn lines_of(log: &'static str, parts: impl IntoIterator<Item = Part>) -> Reply {
+    let mut stream = lines(parts);
+    stream.headers.push(("levada-log", log));
+    stream
+}
+
+#[tokio::test]
+async fn events_of_the_old_log_do_not_move_the_position_in_the_new_one() {
+    let scripted = Scripted::start([
+        untold(),
+        lines_of("aaaaaaaa", [text(&line(1, 1_000_000)), Part::Cut]),
+        lines_of("bbbbbbbb", [Part::Cut]),
+        untold(),
+        lines_of("bbbbbbbb", [text(&line(1, 4)), Part::Hang]),
+    ])
+    .await;
+    let mut config = config("articles");
+    config.position = of_log_a();
+    let mut subscriber = RealtimeSubscriber::new(scripted.server(), config).unwrap();
+    let (mut held, mut told) = (None, false);
+    loop {
+        match subscriber.next().await.unwrap() {
+            RealtimeDelivery::Event(event) if held.is_none() => held = Some(event),
+            RealtimeDelivery::Event(event) => {
+                subscriber.processed(&event);
+                break;
+            }
+            RealtimeDelivery::Notice(RealtimeNotice::OtherLog { .. }) => {
+                told = true;
+                // Held in the caller's hands all the while.
+                subscriber.processed(held.as_ref().unwrap());
+                assert!(subscriber.position().offsets().is_empty());
+            }
+            RealtimeDelivery::Notice(_) => {}
+        }
+    }
+    assert!(told);
+    assert_eq!(
+        subscriber.position().to_string(),
+        r#"{"log":"bbbbbbbb","offsets":{"1":5},"since":"2025-12-31T00:00:00.000Z"}"#
+    );
 }

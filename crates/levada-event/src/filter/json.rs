@@ -143,7 +143,7 @@ fn tests(object: Value<'_>, parts: &Parts<'_>, resolve: Resolve<'_>) -> Result<V
     };
     let mut all = Vec::new();
     if let Some(value) = parts.value {
-        all.push(Filter::equals(field.clone(), reader.literal(value)?));
+        all.push(Filter::one_of(field.clone(), reader.equal(value)?));
     }
     if let Some(list) = parts.one_of {
         all.push(reader.one_of(list)?);
@@ -183,6 +183,15 @@ impl Reader<'_, '_> {
             field: self.name.to_owned(),
             found,
         }
+    }
+
+    /// What equals a scalar of the field's kind: a date that is written short names a moment, and is also what
+    /// an event may hold in just these characters.
+    fn equal(&self, value: Value<'_>) -> Result<Vec<Literal>, FilterError> {
+        let literal = self.literal(value)?;
+        let spelt = value.as_str().map(|text| Literal::String(text.into()));
+        let spelt = spelt.filter(|spelt| self.field.kind == FieldKind::Date && *spelt != literal);
+        Ok(std::iter::once(literal).chain(spelt).collect())
     }
 
     /// A scalar of the field's kind.
@@ -245,8 +254,11 @@ impl Reader<'_, '_> {
         if list.len() > FILTER_VALUES_MAX {
             return Err(FilterError::TooManyValues(list.len()));
         }
-        let literals: Result<Vec<_>, _> = list.items().map(|item| self.literal(item)).collect();
-        Ok(Filter::one_of(self.field.clone(), literals?))
+        let literals: Result<Vec<_>, _> = list.items().map(|item| self.equal(item)).collect();
+        Ok(Filter::one_of(
+            self.field.clone(),
+            literals?.into_iter().flatten(),
+        ))
     }
 
     fn prefix(&self, prefix: Value<'_>) -> Result<Filter, FilterError> {
@@ -349,6 +361,17 @@ mod tests {
             r#""in":["2024-01-01","2025-01-01T00:00"]"#,
         ] {
             assert!(holds(&format!(r#"{{"field":"date",{asked}}}"#), event), "{asked}");
+        }
+        // An event may hold a date that is written short itself.
+        let short = r#"{"date":"2025-01-31"}"#;
+        for (asked, expected) in [
+            (r#""value":"2025-01-31""#, true),
+            (r#""in":["2024-01-01","2025-01-31"]"#, true),
+            (r#""value":"2025-01-30""#, false),
+            (r#""value":"2025-01-31T00:00""#, false),
+        ] {
+            let filter = format!(r#"{{"field":"date",{asked}}}"#);
+            assert_eq!(holds(&filter, short), expected, "{asked}");
         }
         // Absent scalars stand for their zero values, but not below an absent object (case 66).
         assert!(holds(r#"{"field":"abstract","value":""}"#, event));

@@ -28,7 +28,8 @@ const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 /// One right that a request needs: to read a stream through a route.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Wanted {
-    path: String,
+    /// The paths of the route; one that fits suffices.
+    paths: Vec<String>,
     stream: String,
 }
 
@@ -36,13 +37,21 @@ impl Wanted {
     /// To read `stream` through `path` (as routed, decoded).
     pub(crate) fn read(path: impl Into<String>, stream: impl Into<String>) -> Self {
         Self {
-            path: path.into(),
+            paths: vec![path.into()],
             stream: stream.into(),
         }
     }
 
+    /// The same through another path of the route.
+    #[must_use]
+    pub(crate) fn or_through(mut self, path: impl Into<String>) -> Self {
+        self.paths.push(path.into());
+        self
+    }
+
     fn is_given(&self, principal: &Principal, method: &str) -> bool {
-        principal.may(method, &self.path, Some(&self.stream), Action::Read)
+        let may = |path: &String| principal.may(method, path, Some(&self.stream), Action::Read);
+        self.paths.iter().any(may)
     }
 }
 

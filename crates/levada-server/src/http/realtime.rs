@@ -62,7 +62,7 @@ pub(super) async fn get(app: &App, mut call: Call, name: &str) -> Response<Body>
 async fn subscribe(app: &App, call: &mut Call, name: &str) -> Result<Response<Body>, Box<Response<Body>>> {
     let refused = |refusal: Refusal| Box::new(app.refuse(&refusal));
     let stream = find(app, name).map_err(refused)?;
-    let wanted = vec![Wanted::read(path_of(name), stream.name.clone())];
+    let wanted = vec![wanted(name, &stream)];
     app.require(call, &wanted)?;
     let places = enter(app, call)?;
     let strict = app.config.compat.realtime;
@@ -173,11 +173,12 @@ fn find(app: &App, name: &str) -> Result<Arc<Stream>, Refusal> {
         })
 }
 
-fn path_of(name: &str) -> String {
-    if name == ARTICLES {
-        paths::ARTICLES.to_owned()
-    } else {
-        format!("{}/{name}", paths::STREAMS)
+/// The right to read a stream; articles have two paths.
+fn wanted(name: &str, stream: &Stream) -> Wanted {
+    let wanted = Wanted::read(format!("{}/{name}", paths::STREAMS), &stream.name);
+    match name {
+        ARTICLES => wanted.or_through(paths::ARTICLES),
+        _ => wanted,
     }
 }
 

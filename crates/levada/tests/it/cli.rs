@@ -309,6 +309,13 @@ fn missing_events_are_code_5() {
     );
     assert_eq!(out(&output), "{\"n\": 1}\n");
 
+    // Where the log was replaced, a partition from which nothing had come goes on at its end.
+    let gap = ": gap {\"topic\":\"t\",\"partition\":0,\"reason\":\"foreign_log\",\"resumed\":9}\n\n";
+    let server = Scripted::start(vec![stream(&format!("{gap}{}", frame(1)))]);
+    let output = run(&["tail", "a", "--url", &server.url, "--count", "1"]);
+    assert_eq!(code(&output), 5);
+    assert!(err(&output).contains("another log"), "{}", err(&output));
+
     let silent = |socket: &mut TcpStream| {
         socket.write_all(stream("").as_bytes())?;
         // Until the client goes.

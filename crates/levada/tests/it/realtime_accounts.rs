@@ -191,3 +191,21 @@ fn credentials_that_are_no_good_open_nothing() {
     );
     assert_eq!(positions.status, 200, "{positions:?}");
 }
+
+#[test]
+fn a_scope_for_either_path_of_articles_opens_both() {
+    let site = site("[auth]\nmode = \"required\"\n");
+    let paths = ["/v2/articles", "/v2/streams/*", "/v2/streams/other"];
+    let keys = paths.map(|path| {
+        let name = path.replace(|c: char| !c.is_ascii_alphanumeric(), "_");
+        key(&site, &[&name, "--scope", &format!("route:GET:{path}")])
+    });
+    let server = site.start();
+    for (key, expected) in keys.iter().zip([200, 200, 403]) {
+        for path in ["/v2/articles", "/v2/streams/articles", "/v2/articles/positions"] {
+            let headers = [("x-api-key", &**key)];
+            let response = client::request(server.address, "GET", path, &headers, b"");
+            assert_eq!(response.status, expected, "{path}");
+        }
+    }
+}

@@ -1,7 +1,7 @@
 //! What the log may hold that this server did not take itself, and what it may have lost: records of other
 //! producers, positions that are gone, topics that come later, damage in the middle of a stream.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use levada_event::{Flags, Record, Splice, Timestamp, TopicName, TopicPartition};
@@ -9,13 +9,17 @@ use levada_log::embedded::{Embedded, EmbeddedOptions};
 use levada_log::{Log, Retention, TopicSpec};
 
 use crate::client;
-use crate::server::Site;
+use crate::server::{Site, binary};
 
 const CONFIG: &str = "[catalog]\nstream_config = [\"@/streams.yaml\"]\nschema_base_uris = [\"@/schemas/\"]\n";
 const SCHEMA: &str = "{title: test, type: object, properties: {$schema: {type: string}, meta: {type: object, properties: {stream: {type: string}}}, n: {type: integer}}}";
 
 fn site() -> Site {
-    let site = Site::new(CONFIG);
+    site_with("")
+}
+
+fn site_with(more: &str) -> Site {
+    let site = Site::new(&format!("{CONFIG}{more}"));
     site.file(
         "streams.yaml",
         "streams:\n  a: {schema_title: test, topics: [a]}\n  new: {schema_title: test, topics: [first, second]}\n",
@@ -153,6 +157,70 @@ fn topics_that_do_not_exist_yet_are_waited_for() {
     );
 }
 
+/// The files of the first partition, in order.
+fn segments(site: &Site) -> Vec<PathBuf> {
+    let mut segments: Vec<_> = std::fs::read_dir(site.path().join("data/topics/a/0"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|e| e == "seg"))
+        .collect();
+    segments.sort();
+    segments
+}
+
+#[tokio::test]
+async fn a_damaged_beginning_keeps_nobody_from_the_positions() {
+    let site = site_with("[streams]\npass_damage = true\n");
+    let values: Vec<_> = (0..60)
+        .map(|n| format!("{{\"n\":{n},\"pad\":\"{}\"}}", "x".repeat(400)))
+        .collect();
+    let values: Vec<_> = values.iter().map(String::as_str).collect();
+    store(&site.path().join("data"), &values, 4096)
+        .await
+        .close()
+        .await;
+    let first = &segments(&site)[0];
+    let mut bytes = std::fs::read(first).unwrap();
+    bytes[300] ^= 0x40;
+    std::fs::write(first, bytes).unwrap();
+    let server = site.start();
+    let response = client::get(server.address, "/v2/streams/a/positions");
+    assert_eq!(response.status, 200);
+    let told: serde_json::Value = serde_json::from_str(&response.text()).unwrap();
+    let row = &told["partitions"][0];
+    assert_eq!(
+        (&row["earliest"], &row["next"]),
+        (&0.into(), &60.into()),
+        "{told}"
+    );
+    assert!(
+        row.get("earliest_dt").is_none() && row["latest_dt"].is_string(),
+        "{told}"
+    );
+    let out = binary()
+        .args(["tail", "a", "--url", &server.url()])
+        .args([
+            "--connections",
+            "2",
+            "--since",
+            "1970-01-01",
+            "-n",
+            "1",
+            "--timeout",
+            "20s",
+        ])
+        .output()
+        .unwrap();
+    let (said, came) = (
+        String::from_utf8_lossy(&out.stderr),
+        String::from_utf8_lossy(&out.stdout),
+    );
+    assert!(
+        came.contains("\"n\":") && !came.contains("\"n\":0,"),
+        "{came}\n{said}"
+    );
+}
+
 /// Case 87.
 #[tokio::test]
 async fn damage_in_the_middle_ends_the_stream_with_an_error_at_its_place() {
@@ -165,12 +233,7 @@ async fn damage_in_the_middle_ends_the_stream_with_an_error_at_its_place() {
         .await
         .close()
         .await;
-    let mut segments: Vec<_> = std::fs::read_dir(site.path().join("data/topics/a/0"))
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|e| e == "seg"))
-        .collect();
-    segments.sort();
+    let segments = segments(&site);
     let sealed = &segments[segments.len() / 2];
     let mut bytes = std::fs::read(sealed).unwrap();
     let middle = bytes.len() / 2;

@@ -4,15 +4,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::stream::{self, StreamExt, TryStreamExt};
+use futures_util::stream::{self, StreamExt};
 use http::{Response, StatusCode};
 use levada_catalog::SpliceKind;
 use levada_event::{Offset, Timestamp, TopicPartition};
 use levada_log::{Log, LogError, ReadLimit, TopicSpec};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{Refusal, find, path_of};
-use crate::http::access::Wanted;
+use super::{Refusal, find, wanted};
 use crate::http::respond::{Body, JSON, plain};
 use crate::http::stream::topics;
 use crate::http::{App, Call};
@@ -25,7 +24,8 @@ const WAIT: Duration = Duration::ZERO;
 
 /// Answers `{"stream", "log", "splice", "partitions": [{"topic", "partition", "earliest", "next", "latest", "earliest_dt",
 /// "latest_dt"}]}`: offsets to resume at, the last record's offset, and the timestamps of the first and the
-/// last record kept, left out where there is none. `log` is the id of the log that the offsets belong to.
+/// last record kept, left out where there is none or it cannot be read; of a partition that cannot be asked, the
+/// offsets too. `log` is the id of the log that the offsets belong to.
 pub(in crate::http) async fn positions(app: &App, call: &Call, name: &str) -> Response<Body> {
     match look(app, call, name).await {
         Ok(response) => App::headless(call.request.method(), response),
@@ -36,48 +36,31 @@ pub(in crate::http) async fn positions(app: &App, call: &Call, name: &str) -> Re
 async fn look(app: &App, call: &Call, name: &str) -> Result<Response<Body>, Box<Response<Body>>> {
     let refused = |refusal: Refusal| Box::new(app.refuse(&refusal));
     let stream = find(app, name).map_err(refused)?;
-    app.require(call, &[Wanted::read(path_of(name), stream.name.clone())])?;
+    app.require(call, &[wanted(name, &stream)])?;
     let log = app.delivery.log();
-    let mut wanted = Vec::new();
+    let mut all = Vec::new();
     for topic in topics(app, &stream) {
         // The events of a topic that does not exist are still to come.
         let count = partitions(log, &topic.spec).await.map_err(refused)?.unwrap_or(0);
-        wanted.extend((0..count).map(|p| TopicPartition::new(topic.spec.name.clone(), p)));
+        all.extend((0..count).map(|p| TopicPartition::new(topic.spec.name.clone(), p)));
     }
-    let rows: Vec<_> = stream::iter(wanted)
-        .map(|of| async move {
-            let bounds = log.bounds(&of).await?;
-            let is_empty = bounds.next == bounds.earliest;
-            let last = if is_empty {
-                None
-            } else {
-                time_at(&**log, &of, bounds.next - 1).await?
-            };
-            let first = if is_empty {
-                None
-            } else {
-                time_at(&**log, &of, bounds.earliest).await?
-            };
-            let mut row = json!({
-                "topic": of.topic.as_str(),
-                "partition": of.partition,
-                "earliest": bounds.earliest,
-                "next": bounds.next,
-            });
-            if !is_empty {
-                row["latest"] = (bounds.next - 1).into();
-            }
-            for (key, time) in [("earliest_dt", first), ("latest_dt", last)] {
-                if let Some(time) = time {
-                    row[key] = time.to_string().into();
-                }
-            }
-            Ok::<_, LogError>(row)
-        })
+    let found: Vec<_> = stream::iter(all)
+        .map(|of| async move { (row(&**log, &of).await, of) })
         .buffered(LOOKUPS_AT_ONCE)
-        .try_collect()
-        .await
-        .map_err(|error| refused(unavailable(&error)))?;
+        .collect()
+        .await;
+    if let Some(error) = log_is_away(&found) {
+        return Err(refused(unavailable(error)));
+    }
+    let rows: Vec<Value> = found
+        .into_iter()
+        .map(|(row, of)| {
+            row.unwrap_or_else(|error| {
+                tracing::debug!(partition = %of, %error, "its place cannot be told");
+                bare(&of)
+            })
+        })
+        .collect();
     let splice = match stream.levada.splice {
         SpliceKind::Meta => "meta",
         SpliceKind::Event => "event",
@@ -93,14 +76,48 @@ async fn look(app: &App, call: &Call, name: &str) -> Result<Response<Body>, Box<
     Ok(response)
 }
 
-/// The timestamp of the record at `offset`, or of the next one kept behind a hole.
-async fn time_at(log: &dyn Log, of: &TopicPartition, offset: Offset) -> Result<Option<Timestamp>, LogError> {
+/// What is told of one partition.
+async fn row(log: &dyn Log, of: &TopicPartition) -> Result<Value, LogError> {
+    let bounds = log.bounds(of).await?;
+    let mut row = bare(of);
+    row["earliest"] = bounds.earliest.into();
+    row["next"] = bounds.next.into();
+    if bounds.next == bounds.earliest {
+        return Ok(row);
+    }
+    row["latest"] = (bounds.next - 1).into();
+    for (key, offset) in [("latest_dt", bounds.next - 1), ("earliest_dt", bounds.earliest)] {
+        if let Some(time) = time_at(log, of, offset).await {
+            row[key] = time.to_string().into();
+        }
+    }
+    Ok(row)
+}
+
+/// A partition of which nothing more is known.
+fn bare(of: &TopicPartition) -> Value {
+    json!({ "topic": of.topic.as_str(), "partition": of.partition })
+}
+
+/// Why no partition can be told. One that cannot, while others can, keeps nobody from the others.
+fn log_is_away(found: &[(Result<Value, LogError>, TopicPartition)]) -> Option<&LogError> {
+    let none = found.iter().all(|(row, _)| row.is_err());
+    found
+        .first()
+        .filter(|_| none)
+        .and_then(|(row, _)| row.as_ref().err())
+}
+
+/// The timestamp of the record at `offset`, or of the next one kept behind a hole; `None` where it cannot be
+/// read: retention was faster, it is damaged, or its broker is away.
+async fn time_at(log: &dyn Log, of: &TopicPartition, offset: Offset) -> Option<Timestamp> {
     let limit = ReadLimit { bytes: 1, wait: WAIT };
     match log.read(&of.at(offset), limit).await {
-        Ok(batch) => Ok(batch.iter().next().map(|record| record.timestamp)),
-        // Retention was faster.
-        Err(LogError::OutOfRange(_)) => Ok(None),
-        Err(error) => Err(error),
+        Ok(batch) => batch.iter().next().map(|record| record.timestamp),
+        Err(error) => {
+            tracing::debug!(position = %of.at(offset), %error, "no time is told of this record");
+            None
+        }
     }
 }
 

@@ -4,11 +4,15 @@
 //! bounded time at the end of the partition. Few methods, so that a backend is an adapter and not a
 //! broker.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use levada_event::{Bounds, Offset, Position, Record, RecordBatch, Timestamp, TopicName, TopicPartition};
 use tokio::sync::watch;
+
+/// Looks at what was read, see [`Log::read_and_look`]. Its work is bounded by the batch.
+pub type OnRead = Arc<dyn Fn(&RecordBatch) + Send + Sync>;
 
 /// A partitioned durable log.
 ///
@@ -70,6 +74,22 @@ pub trait Log: Send + Sync + 'static {
     /// `UnknownTopic`, `OutOfRange` with the bounds (the position lies before the oldest record kept
     /// or behind the end), `Corrupt` with the position of the damage, `Unavailable`.
     async fn read(&self, from: &Position, limit: ReadLimit) -> Result<RecordBatch, LogError>;
+
+    /// As [`read`](Self::read); `look` sees the batch before the answer comes. A log that reads on threads of
+    /// its own lets it look there, while the records are in that processor's cache.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read); nothing is looked at then.
+    async fn read_and_look(
+        &self,
+        from: &Position,
+        limit: ReadLimit,
+        look: OnRead,
+    ) -> Result<RecordBatch, LogError> {
+        let batch = self.read(from, limit).await?;
+        look(&batch);
+        Ok(batch)
+    }
 
     /// Oldest record kept and next offset of a partition.
     ///

@@ -101,7 +101,7 @@ pub use self::stats::{PartitionStats, SYNC_BUCKETS_MICROS, Stats, SyncStats};
 use self::disk::{Disk, OsDisk};
 use self::engine::{Declared, Engine};
 use crate::clock::Clock;
-use crate::{Durability, Log, LogError, LogFacts, ReadLimit, TopicInfo, TopicSpec};
+use crate::{Durability, Log, LogError, LogFacts, OnRead, ReadLimit, TopicInfo, TopicSpec};
 
 /// How to open an [`Embedded`] log. Start from [`new`](Self::new) and change what should differ.
 #[derive(Clone)]
@@ -310,7 +310,16 @@ impl Log for Embedded {
     }
 
     async fn read(&self, from: &Position, limit: ReadLimit) -> Result<RecordBatch, LogError> {
-        read::read(&self.engine, from, limit).await
+        read::read(&self.engine, from, limit, None).await
+    }
+
+    async fn read_and_look(
+        &self,
+        from: &Position,
+        limit: ReadLimit,
+        look: OnRead,
+    ) -> Result<RecordBatch, LogError> {
+        read::read(&self.engine, from, limit, Some(look)).await
     }
 
     async fn bounds(&self, of: &TopicPartition) -> Result<Bounds, LogError> {

@@ -14,5 +14,5 @@ pub mod suite;
 
 pub mod embedded;
 
-pub use contract::{Durability, Log, LogError, LogFacts, ReadLimit, Retention, TopicInfo, TopicSpec};
+pub use contract::{Durability, Log, LogError, LogFacts, OnRead, ReadLimit, Retention, TopicInfo, TopicSpec};
 pub use partitioner::{Partitioner, partition_of};

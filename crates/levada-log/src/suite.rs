@@ -135,6 +135,7 @@ promises![
     reading::records_come_back_byte_for_byte,
     reading::partitions_are_apart,
     reading::one_record_is_always_returned,
+    reading::who_looks_sees_what_is_read,
     reading::the_limit_is_kept,
     reading::reading_on_meets_each_record_once,
     reading::an_empty_partition_answers_empty,

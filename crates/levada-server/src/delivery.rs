@@ -27,6 +27,7 @@ mod reading;
 mod render;
 mod request;
 mod ring;
+mod selected;
 mod session;
 mod shape;
 mod stats;

@@ -12,7 +12,7 @@ use super::collect::{Collector, More};
 use super::engine::Engine;
 use super::index;
 use super::partition::{Partition, Spot};
-use crate::{LogError, ReadLimit};
+use crate::{LogError, OnRead, ReadLimit};
 
 /// Bytes that one read takes from a file, at most, unless one block is larger.
 const CHUNK_BYTES_MAX: u64 = 1 << 20;
@@ -29,11 +29,12 @@ enum Look {
     End,
 }
 
-/// See [`Log::read`](crate::Log::read).
+/// See [`Log::read`](crate::Log::read) and [`Log::read_and_look`](crate::Log::read_and_look).
 pub(super) async fn read(
     engine: &Arc<Engine>,
     from: &Position,
     limit: ReadLimit,
+    on_read: Option<OnRead>,
 ) -> Result<RecordBatch, LogError> {
     let partition = engine.partition(&from.of)?;
     let mut look = look(&partition, from.offset, limit.bytes)?;
@@ -44,12 +45,19 @@ pub(super) async fn read(
         let _ = tokio::time::timeout(limit.wait, arrived).await;
         look = self::look(&partition, from.offset, limit.bytes)?;
     }
+    let looked_at = move |batch: RecordBatch| {
+        if let Some(on_read) = on_read {
+            on_read(&batch);
+        }
+        batch
+    };
     match look {
-        Look::Batch(batch) => Ok(batch),
-        Look::End => Ok(RecordBatch::empty(from.offset)),
+        Look::Batch(batch) => Ok(looked_at(batch)),
+        Look::End => Ok(looked_at(RecordBatch::empty(from.offset))),
         Look::InFile => {
             let (offset, bytes) = (from.offset, limit.bytes);
-            blocking(engine, move |engine| read_file(engine, &partition, offset, bytes)).await
+            let read = move |engine: &Engine| read_file(engine, &partition, offset, bytes).map(looked_at);
+            blocking(engine, read).await
         }
     }
 }

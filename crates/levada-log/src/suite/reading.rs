@@ -4,14 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use levada_event::{Bounds, Flags, Record, Splice, Timestamp, TopicPartition};
+use levada_event::{
+    Bounds, Flags, Offset, Record, RecordBatch, RecordRef, Splice, Timestamp, TopicPartition,
+};
+use parking_lot::Mutex;
 use tokio::task::JoinSet;
 
 use super::support::{
-    FOR_EVER, NOW, append, declare, one, patiently, read_all, record, texts, topic_name, values,
+    FOR_EVER, NOW, append, declare, fill, one, patiently, read_all, record, texts, topic_name, values,
 };
 use super::{Outcome, Subject};
-use crate::{LogError, ReadLimit};
+use crate::{LogError, OnRead, ReadLimit};
 
 pub(super) async fn records_come_back_byte_for_byte(subject: &mut dyn Subject) -> Outcome {
     let to = one(subject, "byte_for_byte").await;
@@ -70,6 +73,39 @@ pub(super) async fn partitions_are_apart(subject: &mut dyn Subject) -> Outcome {
     assert_eq!(values(&log, &partitions[0]).await, ["0:0", "0:1", "0:2", "0:3"]);
     assert_eq!(values(&log, &partitions[1]).await, ["1:0", "1:1", "1:2", "1:3"]);
     assert!(values(&log, &partitions[2]).await.is_empty());
+    Outcome::Kept
+}
+
+pub(super) async fn who_looks_sees_what_is_read(subject: &mut dyn Subject) -> Outcome {
+    let to = one(subject, "looked_at").await;
+    fill(subject, &to, "n").await;
+    let log = subject.log();
+    let values = |batch: &RecordBatch| -> Vec<(Offset, Bytes)> {
+        let value = |record: RecordRef<'_>| (record.offset, Bytes::copy_from_slice(record.value));
+        batch.iter().map(value).collect()
+    };
+    let bounds = log.bounds(&to).await.expect("bounds");
+    let newest = read_all(&log, &to).await.last().expect("a record").0;
+    // The oldest records, the newest, the end, and what lies behind it.
+    for from in [bounds.earliest, newest, bounds.next, bounds.next + 1] {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let look: OnRead = {
+            let seen = seen.clone();
+            Arc::new(move |batch| seen.lock().push(values(batch)))
+        };
+        let read = log.read_and_look(&to.at(from), NOW, look).await;
+        let seen = std::mem::take(&mut *seen.lock());
+        match read {
+            Ok(batch) => {
+                assert_eq!(seen, [values(&batch)]);
+                assert_eq!(batch.is_empty(), from == bounds.next);
+            }
+            Err(error) => {
+                assert!(from > bounds.next && seen.is_empty(), "{from}: {error}, {seen:?}");
+                assert_eq!(error, LogError::OutOfRange(bounds));
+            }
+        }
+    }
     Outcome::Kept
 }
 

@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use futures_util::future::{self, BoxFuture, FutureExt, MaybeDone};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
-use levada_event::{Offset, RecordBatch};
-use levada_log::LogError;
+use levada_event::Offset;
+use levada_log::{LogError, ReadLimit};
 use levada_wire::{Gap, GapReason};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -26,14 +26,15 @@ use super::failure::{Ended, Failure};
 use super::hub::{Hub, Seat};
 use super::limits::{
     CATCH_UP_CHUNK_BYTES, CATCH_UP_READ_MAX, CATCH_UP_READ_MIN, JOIN_BELOW_BYTES, LOOKUPS_AT_ONCE,
-    PROGRESS_BYTES, PROMPT_BYTES, READS_AHEAD,
+    PROGRESS_BYTES, PROMPT_BYTES, READS_AHEAD, SELECTING_READS_AHEAD, TAKEN_AT_ONCE,
 };
 use super::pace::Pace;
 use super::plan::Place;
 use super::render::Renderer;
 use super::ring::{Chunk, Marks};
+use super::selected::{Read, Slot};
 use super::shape::{LaneKind, Shape};
-use super::tail::read;
+use super::tail::read_and_look;
 use super::wider::Wider;
 
 /// How long a read waits where the log has nothing although its end lies further on. A hole at the
@@ -68,6 +69,8 @@ pub(crate) struct CatchUp {
     ends: Vec<Offset>,
     out: mpsc::Sender<Item>,
     read_bytes: usize,
+    /// When the batch before was taken.
+    taken: Instant,
     pace: Option<Pace>,
     last_out: Instant,
     /// Bytes passed over since anything was sent.
@@ -80,7 +83,7 @@ pub(crate) struct CatchUp {
 struct Ahead {
     lane: usize,
     from: Offset,
-    batch: MaybeDone<BoxFuture<'static, Result<RecordBatch, LogError>>>,
+    read: MaybeDone<BoxFuture<'static, Result<Read, LogError>>>,
 }
 
 /// The session needs no more of this: it has failed, goes on otherwise, or nobody listens.
@@ -123,6 +126,7 @@ impl CatchUp {
             ends: places.iter().map(|place| place.end).collect(),
             out,
             read_bytes: CATCH_UP_READ_MIN,
+            taken: Instant::now(),
             pace: rate.map(Pace::new),
             last_out: Instant::now(),
             passed_bytes: 0,
@@ -259,10 +263,14 @@ impl CatchUp {
             .sum();
         self.tell_lag(i64::try_from(behind).unwrap_or(i64::MAX));
         let mut total = 0;
-        let mut ahead: VecDeque<Ahead> = VecDeque::with_capacity(READS_AHEAD);
+        let reads_ahead = match self.shape.selection.is_plain() {
+            true => READS_AHEAD,
+            false => SELECTING_READS_AHEAD,
+        };
+        let mut ahead: VecDeque<Ahead> = VecDeque::with_capacity(reads_ahead);
         while let Some(lane) = queue.pop_front() {
             let from = self.renderer.mark(lane).next;
-            let batch = match ahead.pop_front() {
+            let read = match ahead.pop_front() {
                 Some(begun) if begun.lane == lane && begun.from == from => {
                     self.meanwhile(take(begun, &mut ahead)).await?
                 }
@@ -272,8 +280,9 @@ impl CatchUp {
                     self.meanwhile(read).await?
                 }
             };
-            match batch {
-                Ok(batch) => {
+            match read {
+                Ok(read) => {
+                    let batch = &read.batch;
                     if batch.is_empty() && batch.next() <= from {
                         tracing::debug!(partition = %self.shape.lanes[lane].of, from, "nothing where there should be records");
                         let more = self.begin(lane, from, HOLE_WAIT);
@@ -282,10 +291,10 @@ impl CatchUp {
                         let then = batch.next().min(to[lane]);
                         let others = queue.iter().map(|&lane| (lane, self.renderer.mark(lane).next));
                         let upcoming = others.chain((then < to[lane]).then_some((lane, then)));
-                        for (lane, from) in upcoming.take(READS_AHEAD).skip(ahead.len()) {
+                        for (lane, from) in upcoming.take(reads_ahead).skip(ahead.len()) {
                             ahead.push_back(self.read_ahead(lane, from).await);
                         }
-                        total += self.render(lane, &batch, to[lane]).await?;
+                        total += self.render(lane, &read, to[lane]).await?;
                     }
                 }
                 Err(LogError::OutOfRange(bounds)) => {
@@ -315,31 +324,33 @@ impl CatchUp {
             && self.renderer.mark(lane).next < to[lane]
     }
 
-    fn begin(
-        &self,
-        lane: usize,
-        from: Offset,
-        wait: Duration,
-    ) -> BoxFuture<'static, Result<RecordBatch, LogError>> {
-        let (hub, of, bytes) = (
-            self.hub.clone(),
-            self.shape.lanes[lane].of.clone(),
-            self.read_bytes,
-        );
-        async move { read(&hub, &of, from, bytes, wait).await }.boxed()
+    fn begin(&self, lane: usize, from: Offset, wait: Duration) -> BoxFuture<'static, Result<Read, LogError>> {
+        let (hub, of) = (self.hub.clone(), self.shape.lanes[lane].of.clone());
+        let limit = ReadLimit {
+            bytes: self.read_bytes,
+            wait,
+        };
+        let slot = Slot::default();
+        let look = slot.filler(&self.shape, lane);
+        let read = async move {
+            let batch = read_and_look(&hub, &of, from, limit, look).await?;
+            let selected = slot.take();
+            Ok(Read { batch, selected })
+        };
+        read.boxed()
     }
 
     /// Begins a read whose turn comes soon, so that the log works while frames are rendered and
     /// written.
     async fn read_ahead(&self, lane: usize, from: Offset) -> Ahead {
-        let mut batch = future::maybe_done(self.begin(lane, from, Duration::ZERO));
+        let mut read = future::maybe_done(self.begin(lane, from, Duration::ZERO));
         // One poll sends the request to the log; its answer is taken when its turn comes.
         future::poll_fn(|context| {
-            let _ = batch.poll_unpin(context);
+            let _ = read.poll_unpin(context);
             std::task::Poll::Ready(())
         })
         .await;
-        Ahead { lane, from, batch }
+        Ahead { lane, from, read }
     }
 
     /// Records were removed before they were read: says so and goes on with what is left.
@@ -382,7 +393,8 @@ impl CatchUp {
 
     /// Renders a batch up to `to` and sends it on in chunks. A chunk is only begun when there is room
     /// for it.
-    async fn render(&mut self, lane: usize, batch: &RecordBatch, to: Offset) -> Result<usize, Stop> {
+    async fn render(&mut self, lane: usize, read: &Read, to: Offset) -> Result<usize, Stop> {
+        let Read { batch, selected } = read;
         let bytes = batch.value_bytes();
         self.passed_bytes += bytes as u64;
         let mut index = 0;
@@ -398,11 +410,13 @@ impl CatchUp {
                 let room = rest.clamp(frame_bytes, CATCH_UP_CHUNK_BYTES.max(frame_bytes));
                 self.renderer.render_into(|| self.hub.buffers.room(room));
             }
-            self.renderer.record(lane, record);
+            let chosen = selected.as_ref().and_then(|selected| selected.get(index));
+            self.renderer.record(lane, record, chosen);
             index += 1;
         }
         self.renderer.passed(lane, batch.next().min(to));
-        self.read_bytes = (self.read_bytes * 2).min(CATCH_UP_READ_MAX);
+        self.read_bytes = next_size(self.read_bytes, self.taken.elapsed());
+        self.taken = Instant::now();
         if self.renderer.len() == 0 {
             self.stay_alive().await?;
         } else if self.passed_bytes >= PROMPT_BYTES && self.pace.is_none() {
@@ -483,6 +497,14 @@ impl Drop for CatchUp {
     }
 }
 
+/// The size of the reads behind one of `bytes` that was taken in `time`.
+fn next_size(bytes: usize, time: Duration) -> usize {
+    match time < TAKEN_AT_ONCE {
+        true => (bytes * 2).min(CATCH_UP_READ_MAX),
+        false => (bytes / 2).max(CATCH_UP_READ_MIN),
+    }
+}
+
 /// Where a lane ends, for a reader that has come to `next` in it.
 async fn end_of(hub: Arc<Hub>, shape: Arc<Shape>, lane: usize, next: Offset) -> Result<Offset, Failure> {
     let lane = &shape.lanes[lane];
@@ -514,47 +536,65 @@ async fn joint_beyond(channel: &Channel, nexts: &[Offset]) -> Result<Joint, Ende
 
 /// What a read that has begun brings. Those `behind` it go on meanwhile: they may hold what this one waits
 /// for, such as one of the few places of a log for readers of the past.
-async fn take(mut begun: Ahead, behind: &mut VecDeque<Ahead>) -> Result<RecordBatch, LogError> {
+async fn take(mut begun: Ahead, behind: &mut VecDeque<Ahead>) -> Result<Read, LogError> {
     future::poll_fn(|context| {
         for other in behind.iter_mut() {
-            let _ = other.batch.poll_unpin(context);
+            let _ = other.read.poll_unpin(context);
         }
-        begun.batch.poll_unpin(context)
+        begun.read.poll_unpin(context)
     })
     .await;
-    let batch = std::pin::Pin::new(&mut begun.batch).take_output();
-    batch.unwrap_or_else(|| Err(LogError::Unavailable("a read was lost".into())))
+    let read = std::pin::Pin::new(&mut begun.read).take_output();
+    read.unwrap_or_else(|| Err(LogError::Unavailable("a read was lost".into())))
 }
 
 #[cfg(test)]
 mod tests {
+    use levada_event::RecordBatch;
+
     use super::*;
+
+    #[test]
+    fn only_who_takes_much_is_read_much_for() {
+        let (at_once, slowly) = (TAKEN_AT_ONCE / 2, TAKEN_AT_ONCE * 2);
+        let after = |times: &[Duration]| {
+            let times = times.iter();
+            times.fold(CATCH_UP_READ_MIN, |bytes, time| next_size(bytes, *time))
+        };
+        assert_eq!(after(&[at_once; 9]), CATCH_UP_READ_MAX);
+        assert_eq!(after(&[slowly; 9]), CATCH_UP_READ_MIN);
+        assert_eq!(after(&[at_once, at_once, slowly]), 2 * CATCH_UP_READ_MIN);
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_read_that_waits_for_one_behind_it_is_not_held_up() {
+        let empty = |next| Read {
+            batch: RecordBatch::empty(next),
+            selected: None,
+        };
         let (done, first_may) = tokio::sync::oneshot::channel();
         let first = async move {
             first_may.await.expect("said");
-            Ok(RecordBatch::empty(1))
+            Ok(empty(1))
         };
         let second = async move {
             tokio::task::yield_now().await;
             done.send(()).expect("waited for");
-            Ok(RecordBatch::empty(2))
+            Ok(empty(2))
         };
-        let ahead = |lane, batch| Ahead {
+        let ahead = |lane, read| Ahead {
             lane,
             from: 0,
-            batch: future::maybe_done(batch),
+            read: future::maybe_done(read),
         };
         let mut behind = VecDeque::from([ahead(1, second.boxed())]);
         let taken = tokio::time::timeout(
             Duration::from_secs(60),
             take(ahead(0, first.boxed()), &mut behind),
         );
-        assert_eq!(taken.await.expect("not held up").expect("read").next(), 1);
+        assert_eq!(taken.await.expect("not held up").expect("read").batch.next(), 1);
         let second = behind.pop_front().expect("still there");
         let second = take(second, &mut behind).await;
-        assert_eq!(second.expect("read").next(), 2);
+        assert_eq!(second.expect("read").batch.next(), 2);
     }
 }

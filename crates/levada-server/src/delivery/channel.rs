@@ -105,7 +105,7 @@ impl Channel {
         {
             let mut open = self.render.lock();
             for record in batch.iter() {
-                open.renderer.record(lane, record);
+                open.renderer.record(lane, record, None);
                 if open.renderer.len() >= LIVE_CHUNK_BYTES {
                     self.close(&mut open, Instant::now());
                     wake = true;

@@ -79,16 +79,23 @@ pub const TAIL_WAIT: Duration = Duration::from_secs(30);
 /// tenth of what a reader would notice.
 pub const YIELD_AFTER: Duration = Duration::from_micros(500);
 
-/// First read of a session in the past. It doubles with every batch that the client takes, so that a
-/// client which never reads holds little.
+/// First read of a session in the past. It doubles with every batch that the client takes at once and
+/// halves with every other, so that a client which reads slowly, or not at all, holds little.
 pub const CATCH_UP_READ_MIN: usize = 64 * 1024;
 
-/// Largest read of a session in the past: at this size a read costs no more per byte than a larger one.
-pub const CATCH_UP_READ_MAX: usize = 512 * 1024;
+/// Largest read of a session in the past: three of them lie in the cache of a processor, more or less, and
+/// a thread is woken half as often as for the next smaller.
+pub const CATCH_UP_READ_MAX: usize = 1024 * 1024;
+
+/// A batch that is read and taken in this time was taken at once: ten megabytes a second.
+pub const TAKEN_AT_ONCE: Duration = Duration::from_millis(100);
 
 /// Reads of different partitions that a session in the past has begun before their turn: with one, the
 /// time that it takes to wake a thread is spent waiting at every read.
 pub const READS_AHEAD: usize = 2;
+
+/// The same where reads also select, which is most of the work: several processors share it.
+pub const SELECTING_READS_AHEAD: usize = 4;
 
 /// Frames of the past are handed over in chunks of about this size: large enough that the cost per
 /// write vanishes, small enough to stay in the processor's cache.

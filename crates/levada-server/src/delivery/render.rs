@@ -17,6 +17,7 @@ use super::id::Id;
 use super::plan::Place;
 use super::request::{Api, Format};
 use super::ring::{Mark, Marks};
+use super::selected::Chosen;
 use super::shape::Shape;
 use super::stats::DeliveryStats;
 
@@ -131,9 +132,9 @@ impl Renderer {
         self.untold
     }
 
-    /// Renders one record, or notes why not.
-    pub(crate) fn record(&mut self, lane: usize, record: RecordRef<'_>) {
-        let verdict = self.try_record(lane, record);
+    /// Renders one record, or notes why not; as `chosen` says, where its text was selected before.
+    pub(crate) fn record(&mut self, lane: usize, record: RecordRef<'_>, chosen: Option<Chosen<'_>>) {
+        let verdict = self.try_record(lane, record, chosen);
         let next = record.offset + 1;
         let mark = &mut self.marks[lane];
         mark.next = next;
@@ -156,20 +157,26 @@ impl Renderer {
         self.shared = None;
     }
 
-    fn try_record(&mut self, lane: usize, record: RecordRef<'_>) -> Verdict {
+    fn try_record(&mut self, lane: usize, record: RecordRef<'_>, chosen: Option<Chosen<'_>>) -> Verdict {
         let shape = &self.shape;
         let origin = &shape.lanes[lane].origin;
         if shape.drop_canaries && is_canary(record, origin) {
             return Verdict::FilteredOut;
         }
         // What is left out should not cost an id.
-        let direct = shape.format == Format::Ndjson || shape.selection.is_plain();
-        if !direct {
-            self.text.clear();
-            let verdict = shape.selection.apply(record, origin, &mut self.text);
-            if verdict != Verdict::Sent {
-                return verdict;
+        let text = match chosen {
+            Some((verdict, text)) => Some((verdict, text)),
+            None if shape.format == Format::Ndjson || shape.selection.is_plain() => None,
+            None => {
+                self.text.clear();
+                let verdict = shape.selection.apply(record, origin, &mut self.text);
+                Some((verdict, &self.text[..]))
             }
+        };
+        if let Some((verdict, _)) = text
+            && verdict != Verdict::Sent
+        {
+            return verdict;
         }
         let start = self.out.len();
         if shape.format == Format::Sse {
@@ -182,17 +189,18 @@ impl Renderer {
             Format::Sse => self.out.len() - sse::DATA.len(),
             Format::Ndjson => start,
         };
-        if direct {
-            let verdict = shape.selection.apply(record, origin, &mut self.out);
-            if verdict != Verdict::Sent {
-                self.out.truncate(start);
-                return verdict;
+        match text {
+            Some((_, text)) => self.out.extend_from_slice(text),
+            None => {
+                let verdict = shape.selection.apply(record, origin, &mut self.out);
+                if verdict != Verdict::Sent {
+                    self.out.truncate(start);
+                    return verdict;
+                }
             }
-        } else {
-            self.out.extend_from_slice(&self.text);
-            if self.text.capacity() > TEXT_BYTES_KEPT {
-                self.text = Vec::new();
-            }
+        }
+        if self.text.capacity() > TEXT_BYTES_KEPT {
+            self.text = Vec::new();
         }
         // Our own intake takes no event so long; other producers of a topic may write what they like.
         let is_line = shape.api == Api::Realtime;

@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use levada_event::{Offset, RecordBatch, TopicPartition};
-use levada_log::{Log, LogError, ReadLimit};
+use levada_log::{Log, LogError, OnRead, ReadLimit};
 use levada_wire::{ErrorCode, Gap, GapReason};
 use parking_lot::Mutex;
 use tokio::task::AbortHandle;
@@ -207,11 +207,26 @@ pub(crate) async fn read(
     bytes: usize,
     wait: Duration,
 ) -> Result<RecordBatch, LogError> {
+    read_and_look(hub, of, from, ReadLimit { bytes, wait }, None).await
+}
+
+/// The same, letting `look` see what is read.
+pub(crate) async fn read_and_look(
+    hub: &Arc<Hub>,
+    of: &TopicPartition,
+    from: Offset,
+    limit: ReadLimit,
+    look: Option<OnRead>,
+) -> Result<RecordBatch, LogError> {
     let position = of.at(from);
     let log: &Arc<dyn Log> = &hub.log;
+    let read = || match &look {
+        Some(look) => log.read_and_look(&position, limit, look.clone()),
+        None => log.read(&position, limit),
+    };
     let mut pause = RETRY_FIRST;
     for _ in 0..READ_RETRIES {
-        match log.read(&position, ReadLimit { bytes, wait }).await {
+        match read().await {
             Err(LogError::Unavailable(reason)) => {
                 tracing::debug!(%position, reason, "read is tried again");
                 hub.stats.read_retries.add(1);
@@ -221,5 +236,5 @@ pub(crate) async fn read(
             other => return other,
         }
     }
-    log.read(&position, ReadLimit { bytes, wait }).await
+    read().await
 }

@@ -61,8 +61,8 @@ pub(super) struct Engine {
     pub(super) counters: Counters,
     pub(super) refusal: Refusal,
     pub(super) closing: AtomicBool,
-    /// Held by whoever does the keeper's work.
-    pub(super) maintaining: Mutex<()>,
+    /// Held by whoever does the keeper's work; the partition whose turn it is to have a segment packed.
+    pub(super) maintaining: Mutex<usize>,
     /// Held while a topic is made, so that it is made once.
     declaring: Mutex<()>,
     closed: Mutex<bool>,
@@ -112,7 +112,7 @@ impl Engine {
             counters: Counters::default(),
             refusal: Refusal::default(),
             closing: AtomicBool::new(false),
-            maintaining: Mutex::new(()),
+            maintaining: Mutex::new(0),
             declaring: Mutex::new(()),
             closed: Mutex::new(false),
             close: Condvar::new(),

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use levada_event::Timestamp;
 
@@ -16,30 +16,49 @@ const IDLE_AFTER: Duration = Duration::from_secs(60);
 
 /// The life of the keeper thread.
 pub(super) fn run(engine: &Engine, every: Duration) {
-    while !engine.pause(every) {
-        maintain(engine);
+    let mut wait = every;
+    while !engine.pause(wait) {
+        let began = Instant::now();
+        maintain_within(engine, Some(every));
+        wait = every.saturating_sub(began.elapsed());
     }
 }
 
-/// Everything that is due, once over all partitions.
+/// Everything there is to do.
 pub(super) fn maintain(engine: &Engine) {
+    maintain_within(engine, None);
+}
+
+/// Everything that is due, once over all partitions; then packing, which has the time that is left of
+/// `within`, but always does one segment. What cannot wait is never behind it.
+pub(super) fn maintain_within(engine: &Engine, within: Option<Duration>) {
     // One at a time, also when asked for from outside.
-    let _turn = engine.maintaining.lock();
+    let mut turn = engine.maintaining.lock();
+    let began = Instant::now();
     // Nobody else may ask, and what is shown of it should be true.
     engine.refusal.probe(&*engine.disk, &engine.options.path);
     engine.refusal.settle();
-    for partition in engine.partitions() {
+    let partitions = engine.partitions();
+    for partition in &partitions {
         let now = engine.clock.now();
         partition.retain(engine, now);
         if engine.facts.durability == Durability::Os {
             partition.sync_behind(engine);
         }
         partition.rest_if_idle(engine, now);
-        let may_pack = || engine.options.compress && !engine.closing.load(Ordering::Relaxed);
-        loop {
-            if !may_pack() || !partition.rewrite_one(engine) {
-                break;
-            }
+    }
+    let mut nothing = 0;
+    while nothing < partitions.len() && engine.options.compress && !engine.closing.load(Ordering::Relaxed) {
+        // A segment of each in turn: one that seals more than can be packed keeps none of the others.
+        let at = *turn % partitions.len();
+        *turn = at + 1;
+        if !partitions[at].rewrite_one(engine) {
+            nothing += 1;
+            continue;
+        }
+        nothing = 0;
+        if within.is_some_and(|within| began.elapsed() >= within) {
+            return;
         }
     }
 }

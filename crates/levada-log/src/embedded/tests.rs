@@ -5,6 +5,7 @@ mod crash;
 mod faults;
 mod format;
 mod gate;
+mod keeper;
 mod lanes;
 mod open;
 mod sim;

@@ -83,6 +83,9 @@ type Answers = Vec<(Result<Offset, LogError>, Waiters)>;
 /// Blocks as they were written, each with its header.
 type Blocks = Vec<(Header, Bytes)>;
 
+/// A descriptor, and whether it was opened just now.
+type Opened = (Arc<dyn File>, bool);
+
 impl Active {
     /// A new and empty segment.
     pub(super) fn empty(
@@ -109,13 +112,13 @@ impl Active {
         }
     }
 
-    fn file(&mut self, engine: &Engine, lane: usize) -> io::Result<Arc<dyn File>> {
+    fn file(&mut self, engine: &Engine, lane: usize) -> io::Result<Opened> {
         match &self.files[lane] {
-            Some(file) => Ok(file.clone()),
+            Some(file) => Ok((file.clone(), false)),
             None => {
                 let file = engine.disk.open(&self.segment.path, Open::Existing)?;
                 self.files[lane] = Some(file.clone());
-                Ok(file)
+                Ok((file, true))
             }
         }
     }
@@ -136,8 +139,9 @@ impl Partition {
             return self.answer(engine, vec![(Err(error), waiters_of(batch).1)]);
         };
         let (blocks, waiters) = waiters_of(batch);
+        let joins = !writer.in_flight.is_empty();
         let written = room.and_then(|()| self.write(engine, &mut writer, lane, blocks));
-        let (blocks, file) = match written {
+        let (blocks, (file, opened)) = match written {
             Ok(written) => written,
             Err(error) => {
                 drop(writer);
@@ -160,6 +164,11 @@ impl Partition {
             let synced = engine.timed_sync(&*file);
             writer = self.writer.lock();
             writer.taken[lane] = false;
+            if opened && joins && synced.is_ok() {
+                // A descriptor is not told of a failure that another was told of before it was opened: its
+                // first sync says nothing of the rounds that were under way then.
+                self.wait_for_those_before(&mut writer, number);
+            }
             match synced {
                 Ok(()) => self.complete(engine, &mut writer, number, true),
                 Err(error) => self.sync_failed(&mut writer, &error),
@@ -170,6 +179,17 @@ impl Partition {
         self.settled.notify_all();
         drop(writer);
         self.answer(engine, answers);
+    }
+
+    /// Waits until no round before this one is under way; if one failed, this one is answered too.
+    fn wait_for_those_before(&self, writer: &mut MutexGuard<'_, Writer>, number: u64) {
+        while writer
+            .in_flight
+            .front()
+            .is_some_and(|round| round.number < number)
+        {
+            self.settled.wait(writer);
+        }
     }
 
     fn answer(&self, engine: &Engine, answers: Answers) {
@@ -246,19 +266,19 @@ impl Partition {
         self.settled.notify_all();
     }
 
-    /// Writes blocks behind what is there; answers them with their headers.
+    /// Writes blocks behind what is there; answers them with their headers, and the lane's descriptor.
     fn write(
         &self,
         engine: &Engine,
         writer: &mut Writer,
         lane: usize,
         blocks: Vec<Builder>,
-    ) -> Result<(Blocks, Arc<dyn File>), LogError> {
+    ) -> Result<(Blocks, Opened), LogError> {
         let Some(active) = &mut writer.active else {
             return Err(LogError::Unavailable("no segment is open".into()));
         };
         let unavailable = |error: io::Error| LogError::Unavailable(error.to_string());
-        let file = active.file(engine, lane).map_err(unavailable)?;
+        let (file, opened) = active.file(engine, lane).map_err(unavailable)?;
         let mut stamp = Stamp {
             place: self.place,
             base: writer.next,
@@ -277,7 +297,7 @@ impl Partition {
         }
         active.len += parts.iter().map(|part| part.len() as u64).sum::<u64>();
         writer.next = stamp.base;
-        Ok((blocks, file))
+        Ok((blocks, (file, opened)))
     }
 
     /// Takes a failed write back, durably, so that "unavailable" means that nothing happened.
@@ -474,7 +494,7 @@ impl Partition {
         if let Health::Poisoned(reason) = &self.view.read().health {
             return Err(LogError::Poisoned(reason.clone()));
         }
-        let file = active
+        let (file, _) = active
             .file(engine, 0)
             .map_err(|error| LogError::Unavailable(error.to_string()))?;
         if let Err(error) = engine.timed_sync(&*file) {

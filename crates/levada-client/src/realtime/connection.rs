@@ -65,7 +65,7 @@ pub(super) struct Connection {
     pub(super) other_log: Option<String>,
     /// Where partitions begin that no event has come from.
     pub(super) starts: Vec<(u32, u64)>,
-    /// The partitions that were there at the last look; `None` before the first.
+    /// The partitions that were there when someone looked; `None` before the first look.
     pub(super) known: Option<BTreeSet<u32>>,
     /// Whether partitions that come later are read by time too, as everything is that was asked for by time.
     pub(super) by_time: bool,
@@ -154,7 +154,8 @@ impl Connection {
                 false => Some((row.partition, row.start(since, layout.place)?)),
             })
             .collect();
-        self.known = Some(positions.partitions.iter().map(|row| row.partition).collect());
+        let there = positions.partitions.iter().map(|row| row.partition);
+        self.known.get_or_insert_default().extend(there);
         for (partition, next) in &self.starts {
             self.position.begin_at(*partition, *next);
         }

@@ -3,7 +3,7 @@
 //! Tails publish batches into it. What they bring is rendered into an open buffer; a flush closes the
 //! buffer into a chunk of the ring and wakes the subscribers, at once after a pause and otherwise at
 //! most every [`flush_every`](super::Options::flush_every). So everything that is new to a subscriber
-//! is one write.
+//! is one write. A write that is larger than the channel's share of the memory is let go shortly after.
 //!
 //! Locks are taken in the order `render`, `ring`; none is held while subscribers are woken.
 
@@ -18,7 +18,7 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use super::failure::Ended;
-use super::limits::{LIVE_CHUNK_BYTES, Options, RING_AGE, RINGS_BYTES};
+use super::limits::{LARGE_KEPT, LIVE_CHUNK_BYTES, Options, RING_AGE, RINGS_BYTES};
 use super::plan::Place;
 use super::render::Renderer;
 use super::ring::{Chunk, Found, Mark, Marks, Ring};
@@ -39,7 +39,7 @@ pub(crate) struct Channel {
     waiters: Waiters,
     /// Sessions on their way here that wait for the marks to move.
     moved: Notify,
-    /// Wakes the channel's task for a flush that is due.
+    /// Wakes the channel's task when something is due before the next heartbeat.
     due: Notify,
     ended: OnceLock<Ended>,
     task: OnceLock<AbortHandle>,
@@ -52,6 +52,8 @@ struct Open {
     flushed: Instant,
     /// Whether the task was told to flush.
     flush_due: bool,
+    /// Whether the chunk that was flushed last is larger than the channel's share of the memory.
+    is_large: bool,
 }
 
 /// A place in the ring: who is at `marks` has everything before chunk `number`.
@@ -75,6 +77,7 @@ impl Channel {
                 // The first event is as urgent as one after a pause.
                 flushed: now.checked_sub(options.flush_every).unwrap_or(now),
                 flush_due: false,
+                is_large: false,
             }),
             ring: Mutex::new(Ring::new()),
             stats,
@@ -235,19 +238,42 @@ impl Channel {
 
     async fn run(self: Arc<Self>) {
         loop {
-            let flushed = self.render.lock().flushed;
+            let (flushed, flush_due, is_large) = {
+                let open = self.render.lock();
+                (open.flushed, open.flush_due, open.is_large)
+            };
+            let now = Instant::now();
             let beat_at = flushed + self.options.heartbeat;
-            if Instant::now() >= beat_at {
+            let flush_at = flush_due.then_some(flushed + self.options.flush_every);
+            let let_go_at = is_large.then_some(flushed + LARGE_KEPT);
+            let is_due = |at: Option<Instant>| at.is_some_and(|at| now >= at);
+            if now >= beat_at {
                 self.beat();
-            } else if tokio::time::timeout_at(beat_at, self.due.notified())
-                .await
-                .is_ok()
-            {
-                let flushed = self.render.lock().flushed;
-                tokio::time::sleep_until(flushed + self.options.flush_every).await;
+            } else if is_due(flush_at) {
                 self.flush();
+            } else if is_due(let_go_at) {
+                self.let_go();
+            } else {
+                let next = [Some(beat_at), flush_at, let_go_at].into_iter().flatten().min();
+                // What is due by now is seen above, whether it was the time or the word.
+                let _ = tokio::time::timeout_at(next.unwrap_or(beat_at), self.due.notified()).await;
             }
         }
+    }
+
+    /// Lets a large chunk go that had its time; whoever has not taken it reads the log.
+    fn let_go(&self) {
+        let mut open = self.render.lock();
+        if open.is_large && Instant::now() >= open.flushed + LARGE_KEPT {
+            open.is_large = false;
+            self.ring.lock().clear();
+        }
+    }
+
+    /// Bytes that the ring keeps.
+    #[cfg(test)]
+    pub(crate) fn kept_bytes(&self) -> usize {
+        self.ring.lock().bytes()
     }
 
     fn flush(&self) {
@@ -310,10 +336,15 @@ impl Channel {
             blank,
         };
         let channels = usize::try_from(self.stats.channels.get()).unwrap_or(0).max(1);
-        let bytes_max = self.options.ring_bytes.min(RINGS_BYTES / channels);
+        let share = RINGS_BYTES / channels;
         let mut ring = self.ring.lock();
-        ring.push(now, chunk, bytes_max);
+        ring.push(now, chunk, self.options.ring_bytes.min(share));
         ring.trim(now, RING_AGE);
+        open.is_large = ring.bytes() > share;
         self.head.store(ring.head(), Ordering::Release);
+        drop(ring);
+        if open.is_large {
+            self.due.notify_one();
+        }
     }
 }

@@ -212,6 +212,13 @@ impl Hub {
         }
     }
 
+    /// One of the channels, if there is any.
+    #[cfg(test)]
+    pub(crate) fn any_channel(&self) -> Option<Arc<Channel>> {
+        let registry = self.registry.lock();
+        registry.channels.values().next().map(|(c, _)| c.clone())
+    }
+
     pub(crate) fn is_draining(&self) -> bool {
         self.is_draining.load(Ordering::Acquire)
     }

@@ -50,8 +50,15 @@ pub const LIVE_CHUNK_BYTES: usize = 64 * 1024;
 pub const RING_BYTES: usize = 4 * 1024 * 1024;
 
 /// Rendered frames that all channels together keep: each has its even share of this where that is
-/// less than [`RING_BYTES`], so that many different subscriptions cannot fill the memory.
+/// less than [`RING_BYTES`], so that many different subscriptions cannot fill the memory. A single write
+/// that is larger than the share stays for [`LARGE_KEPT`].
 pub const RINGS_BYTES: usize = 256 * 1024 * 1024;
+
+/// How long a channel keeps a write that alone is larger than its share of [`RINGS_BYTES`]: subscribers
+/// that wait take it within a millisecond or two, the others read it from the log. So the memory for one
+/// large event in a thousand different subscriptions is what is rendered in this time, not all of it. Even
+/// where there are [`CHANNELS_MAX`] channels, a share of 256 KiB holds any write of common events.
+pub const LARGE_KEPT: Duration = Duration::from_millis(50);
 
 /// Rendered frames older than this are let go even when the ring has room: a quiet channel should
 /// not hold memory for a subscriber that will catch up from the log anyway.

@@ -67,8 +67,13 @@ impl Ring {
         self.first + self.chunks.len() as u64
     }
 
+    /// Bytes of the chunks that are kept.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Adds the newest chunk and lets the oldest go where they are more than `bytes_max`; the newest
-    /// always stays.
+    /// stays, so that those who are there can take it.
     pub(crate) fn push(&mut self, now: Instant, chunk: Chunk, bytes_max: usize) {
         self.bytes += chunk.bytes.len();
         self.chunks.push_back((now, chunk));
@@ -82,6 +87,13 @@ impl Ring {
         while let Some((at, _)) = self.chunks.front()
             && now.saturating_duration_since(*at) > age
         {
+            self.drop_oldest();
+        }
+    }
+
+    /// Lets all chunks go.
+    pub(crate) fn clear(&mut self) {
+        while !self.chunks.is_empty() {
             self.drop_oldest();
         }
     }
@@ -140,6 +152,10 @@ mod tests {
             "the newest stays, however large"
         );
         assert!(matches!(ring.get(3), Found::Overrun));
+        assert_eq!(ring.bytes(), 100);
+        ring.clear();
+        assert!(matches!(ring.get(4), Found::Overrun) && matches!(ring.get(5), Found::Nothing));
+        assert_eq!((ring.bytes(), ring.head(), ring.reaches_back_to(5)), (0, 5, true));
     }
 
     #[tokio::test]

@@ -211,6 +211,46 @@ async fn a_slow_reader_costs_only_itself() {
     assert_eq!((rig.stat("catching_up"), rig.stat("lag")), (0, 0));
 }
 
+/// A large event in one of a thousand channels does not stay there, and costs nobody an event; smaller ones and
+/// few channels are as ever.
+#[tokio::test(start_paused = true)]
+async fn large_events_are_not_kept_once_for_every_subscription() {
+    // Bytes of an event, other channels, and whether a late reader finds it in the channel.
+    let cases = [(300_000, 1023, false), (200_000, 1023, true), (300_000, 3, true)];
+    for (size, others, is_kept) in cases {
+        let rig = Rig::new();
+        rig.log.create(&spec("a", 1));
+        let mut prompt = rig.open(request(&["a"])).await;
+        let mut late = rig.open(request(&["a"])).await;
+        prompt.text().await;
+        late.text().await;
+        rig.delivery.stats().channels.add(others);
+        let channel = rig.delivery.hub.any_channel().unwrap();
+        for round in 1..=3 {
+            let overruns = rig.stat("overruns");
+            let large = rig.append("a", 0, &[event(&"x".repeat(size), T0)]).await;
+            assert_eq!(prompt.event().await.unwrap().offset, large);
+            assert_eq!(
+                (rig.stat("overruns"), channel.kept_bytes() >= size),
+                (overruns, true)
+            );
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            assert_eq!(channel.kept_bytes() >= size, is_kept, "{size} {others}");
+            assert_eq!(late.event().await.unwrap().offset, large);
+            assert_eq!(rig.stat("overruns"), overruns + i64::from(!is_kept));
+            // Both go on in the channel.
+            let next = rig.append("a", 0, &[event(&round.to_string(), T0)]).await;
+            for reader in [&mut prompt, &mut late] {
+                assert_eq!(reader.event().await.unwrap().offset, next);
+                assert!(reader.event_soon().await.is_none());
+            }
+            assert_eq!(rig.stat("catching_up"), 0);
+            assert_eq!(rig.stat("overruns"), overruns + i64::from(!is_kept));
+        }
+        rig.delivery.stats().channels.add(-others);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn clients_that_leave_leave_nothing_behind() {
     let rig = Rig::of_the_contract().await;

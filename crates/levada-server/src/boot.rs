@@ -9,7 +9,7 @@ use std::time::Duration;
 use levada_accounts::NewUser;
 use levada_catalog::{Catalog, CatalogConfig, RefreshOutcome, Severity};
 use levada_kafka::{KafkaError, KafkaLog};
-use levada_log::embedded::{Embedded, EmbeddedOptions};
+use levada_log::embedded::{Embedded, EmbeddedOptions, PartitionStats};
 use levada_log::memory::{Memory, MemoryOptions};
 use levada_log::{Log, Partitioner, Retention};
 use tokio::net::TcpListener;
@@ -142,8 +142,9 @@ impl Engine {
         }
     }
 
-    /// What keeps the log from serving, asked for at each look at `/readyz`; may block on files.
-    fn unready(&self) -> Arc<dyn Fn() -> Vec<Unready> + Send + Sync> {
+    /// What keeps the log from serving, asked for at each look at `/readyz`; may block on files. Where readers
+    /// are led past damage (`passes`), a partition that cannot be read keeps none of them out.
+    fn unready(&self, passes: bool) -> Arc<dyn Fn() -> Vec<Unready> + Send + Sync> {
         match self {
             // A cluster that does not answer is seen by requests, which get 503 and may be tried
             // again; a process that is taken out of service for it would take all others with it.
@@ -152,13 +153,15 @@ impl Engine {
                 let log = log.clone();
                 Arc::new(move || {
                     let stats = log.stats();
-                    let partitions = stats.partitions.into_iter();
-                    let partitions =
-                        partitions.filter_map(|p| p.poisoned.map(|why| format!("{}: {why}", p.of)));
+                    let (read, unread): (Vec<_>, Vec<_>) =
+                        stats.partitions.into_iter().partition(|p| p.readable || passes);
+                    let why = |p: PartitionStats| p.poisoned.map(|why| format!("{}: {why}", p.of));
                     let topics = stats
                         .damaged_topics
                         .into_iter()
-                        .map(|(topic, why)| format!("{topic}: {why}"));
+                        .map(|(topic, why)| format!("{topic}: {why}"))
+                        .chain(unread.into_iter().filter_map(why));
+                    let partitions = read.into_iter().filter_map(why);
                     let writing = log.refuses_writes().into_iter().chain(partitions);
                     let unready = |hinders, faults: Vec<String>| {
                         (!faults.is_empty()).then(|| Unready {
@@ -298,7 +301,7 @@ pub async fn start(mut config: Config, options: StartOptions) -> Result<Running,
         delivery: delivery.clone(),
         feeds,
         metrics: render,
-        unready: engine.unready(),
+        unready: engine.unready(config.streams.pass_damage),
         auth: auth.clone(),
         feeds_only: options.feeds_only,
         config: config.clone(),

@@ -66,6 +66,8 @@ pub struct PartitionStats {
     pub pending_bytes: u64,
     /// Why it takes no appends, if so.
     pub poisoned: Option<String>,
+    /// Whether what it holds can be read at all.
+    pub readable: bool,
 }
 
 /// The counters behind [`Stats`].
@@ -120,6 +122,7 @@ impl Engine {
                     Health::Sound => None,
                     Health::Poisoned(reason) => Some(reason.clone()),
                 },
+                readable: partition.unreadable.is_none(),
             });
         }
         let topics = self.topics.read();

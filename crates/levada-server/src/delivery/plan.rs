@@ -64,7 +64,8 @@ impl Wanted {
     }
 }
 
-/// Where the sessions of a request start; `passes` damage that a search by time meets, by starting early.
+/// Where the sessions of a request start. `passes` damage: a search by time that meets it starts early, and a
+/// partition none of which can be read is silent.
 pub(crate) async fn plan(log: &Arc<dyn Log>, request: Request, passes: bool) -> Result<Plan, OpenError> {
     let topics = look_up(log, &request.topics).await?;
     let (wanted, wholes) = assign(&topics, &request.from, &log.facts().id)?;
@@ -80,9 +81,15 @@ pub(crate) async fn plan(log: &Arc<dyn Log>, request: Request, passes: bool) -> 
         .iter()
         .map(|(lane, wanted)| place(log, lane, *wanted, (horizon(lane), passes)).boxed());
     let places = a_few_at_once(lookups.collect()).await?;
+    let lanes = wanted.into_iter().zip(&places);
     let mut plan = Plan {
         shape: Arc::new(Shape {
-            lanes: wanted.into_iter().map(|(lane, _)| lane).collect(),
+            lanes: lanes
+                .map(|((lane, _), placed)| Lane {
+                    kind: placed.kind,
+                    ..lane
+                })
+                .collect(),
             wholes,
             api: request.api,
             format: request.format,
@@ -92,9 +99,9 @@ pub(crate) async fn plan(log: &Arc<dyn Log>, request: Request, passes: bool) -> 
         places: Vec::with_capacity(places.len()),
         gaps: Vec::new(),
     };
-    for (place, gaps) in places {
-        plan.places.push(place);
-        plan.gaps.extend(gaps);
+    for placed in places {
+        plan.places.push(placed.place);
+        plan.gaps.extend(placed.gaps);
     }
     Ok(plan)
 }
@@ -159,11 +166,14 @@ async fn place(
     lane: &Lane,
     wanted: Wanted,
     (horizon, passes): (Horizon, bool),
-) -> Result<(Place, Vec<Gap>), LogError> {
+) -> Result<Placed, LogError> {
     let bounds = match lane.kind {
-        LaneKind::Kept => log.bounds(&lane.of).await?,
+        LaneKind::Kept => match log.bounds(&lane.of).await {
+            Err(LogError::Corrupt { .. }) if passes => return Ok(Placed::unreadable(log, lane, wanted)),
+            bounds => bounds?,
+        },
         // Nothing to look up. Of a topic that appears later all is new, so it starts at the beginning.
-        LaneKind::Awaited | LaneKind::Ghost { .. } => return Ok((Place::unread(lane.kind), Vec::new())),
+        LaneKind::Awaited | LaneKind::Ghost { .. } => return Ok(Placed::unread(lane.kind)),
     };
     let finder = Finder {
         log,
@@ -178,7 +188,11 @@ async fn place(
             at,
             offset,
             timestamp,
-        } => return finder.cursor(at, offset, timestamp).await,
+        } => {
+            let (place, gaps) = finder.cursor(at, offset, timestamp).await?;
+            let kind = lane.kind;
+            return Ok(Placed { place, gaps, kind });
+        }
     };
     let (place, gap) = match start {
         Start::Latest => (finder.latest(), None),
@@ -186,22 +200,76 @@ async fn place(
         Start::At(offset) => finder.exact(offset, First::Given(signed(offset)), None),
         Start::Since(time) => finder.since(time).await?,
     };
-    Ok((place, gap.into_iter().collect()))
+    Ok(Placed {
+        place,
+        gaps: gap.into_iter().collect(),
+        kind: lane.kind,
+    })
+}
+
+/// A lane's place, and what is said of it.
+struct Placed {
+    place: Place,
+    gaps: Vec<Gap>,
+    /// As it was looked up, or as it turned out to be.
+    kind: LaneKind,
+}
+
+impl Placed {
+    fn unread(kind: LaneKind) -> Self {
+        Self {
+            place: Place::unread(kind),
+            gaps: Vec::new(),
+            kind,
+        }
+    }
+
+    /// Of a partition none of which can be read: it is silent, with a gap, and the id says of it what the
+    /// client said, so that nothing is passed over when it can be read again: it then goes on at the
+    /// client's offset, or where there was none at the first record.
+    fn unreadable(log: &Arc<dyn Log>, lane: &Lane, wanted: Wanted) -> Self {
+        let (at, offset, timestamp) = match wanted {
+            Wanted::Start(Start::Latest) => (None, None, None),
+            Wanted::Start(Start::Earliest) => (None, Some(-2), None),
+            Wanted::Start(Start::At(offset)) => (None, Some(signed(offset)), None),
+            Wanted::Start(Start::Since(time)) => (None, None, Some(time.as_millis())),
+            Wanted::Cursor {
+                at,
+                offset,
+                timestamp,
+            } => (at.filter(|at| at.is_of(&log.facts().id)), offset, timestamp),
+        };
+        let given = offset.and_then(|offset| u64::try_from(offset).ok());
+        let asked = at.map(|at| at.next).or(given);
+        let next = asked.unwrap_or(0);
+        tracing::warn!(partition = %lane.of, "a reader is led past a partition that cannot be read");
+        let kind = LaneKind::Ghost {
+            offset,
+            timestamp,
+            next,
+        };
+        Self {
+            gaps: vec![gap(lane, GapReason::Damaged, asked, next)],
+            ..Self::unread(kind)
+        }
+    }
 }
 
 impl Place {
     /// The place in a lane of which nothing is known yet, or ever.
     pub(crate) fn unread(kind: LaneKind) -> Self {
-        let (first, sent) = match kind {
-            LaneKind::Kept | LaneKind::Awaited => (First::Latest, None),
+        let (first, sent, next) = match kind {
+            LaneKind::Kept | LaneKind::Awaited => (First::Latest, None, 0),
             LaneKind::Ghost {
-                offset: Some(offset), ..
-            } => (First::Given(offset), None),
-            LaneKind::Ghost { timestamp, .. } => (First::Latest, timestamp.map(told_by)),
+                offset: Some(offset),
+                next,
+                ..
+            } => (First::Given(offset), None, next),
+            LaneKind::Ghost { timestamp, next, .. } => (First::Latest, timestamp.map(told_by), next),
         };
         Self {
             first,
-            mark: Mark { next: 0, sent },
+            mark: Mark { next, sent },
             end: 0,
         }
     }
@@ -299,13 +367,17 @@ impl Finder<'_> {
     }
 
     fn gap(&self, reason: GapReason, asked: Option<Offset>, resumed: Offset) -> Gap {
-        Gap {
-            topic: self.lane.of.topic.to_string(),
-            partition: self.lane.of.partition,
-            reason,
-            asked,
-            resumed,
-        }
+        gap(self.lane, reason, asked, resumed)
+    }
+}
+
+fn gap(lane: &Lane, reason: GapReason, asked: Option<Offset>, resumed: Offset) -> Gap {
+    Gap {
+        topic: lane.of.topic.to_string(),
+        partition: lane.of.partition,
+        reason,
+        asked,
+        resumed,
     }
 }
 

@@ -3,9 +3,9 @@
 
 use std::hash::{Hash, Hasher};
 
-use levada_event::TopicPartition;
 use levada_event::select::Selection;
 use levada_event::splice::Origin;
+use levada_event::{Offset, TopicPartition};
 
 use super::request::{Api, Format};
 use super::wider::Whole;
@@ -25,11 +25,13 @@ pub(crate) enum LaneKind {
     Kept,
     /// Its topic does not exist yet; all its events will be new.
     Awaited,
-    /// A cursor names it and it will never exist: it stays silent, and part of the id as the client
-    /// sent it.
+    /// A cursor names it and it will never exist, or none of it can be read until a restart: it stays
+    /// silent, and part of the id as the client sent it.
     Ghost {
         offset: Option<i64>,
         timestamp: Option<i64>,
+        /// What the id says is to be read next.
+        next: Offset,
     },
 }
 

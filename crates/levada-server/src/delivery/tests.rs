@@ -5,4 +5,5 @@ mod fixture;
 mod frames;
 mod handover;
 mod positions;
+mod unreadable;
 mod wider;

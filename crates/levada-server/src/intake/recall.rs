@@ -106,6 +106,10 @@ async fn partition(
     let bounds = match log.bounds(of).await {
         Ok(bounds) => bounds,
         Err(LogError::UnknownTopic(_)) => return Ok(()),
+        Err(error @ LogError::Corrupt { .. }) => {
+            tracing::warn!(partition = %of, %error, "which ids were stored in it cannot be told");
+            return Ok(());
+        }
         Err(error) => return Err(error),
     };
     let span = i64::try_from(wanted.span.as_millis()).unwrap_or(i64::MAX);

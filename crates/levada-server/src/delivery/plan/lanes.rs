@@ -57,10 +57,15 @@ impl Topic<'_> {
                 Wanted::Cursor {
                     offset, timestamp, ..
                 },
-            ) => LaneKind::Ghost { offset, timestamp },
+            ) => LaneKind::Ghost {
+                offset,
+                timestamp,
+                next: 0,
+            },
             (_, Wanted::Start(_)) => LaneKind::Ghost {
                 offset: None,
                 timestamp: None,
+                next: 0,
             },
         };
         Lane {

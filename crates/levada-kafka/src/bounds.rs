@@ -3,11 +3,12 @@
 //! A subscription that opens wants the bounds of fifty partitions, and after a restart a thousand
 //! subscriptions open at once. Whoever asks lays the question on the desk; the next turn takes all that
 //! lie there and asks the brokers for the beginnings and the ends of all of them, in two requests per
-//! broker. A question is never answered by a request that was sent before it was asked.
+//! broker. A question is never answered by a request that was sent before it was asked. What cannot be
+//! answered together is asked about singly.
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use levada_event::{Bounds, Offset, TopicPartition};
 use parking_lot::Mutex;
@@ -17,7 +18,11 @@ use rdkafka::topic_partition_list::{Offset as NativeOffset, TopicPartitionList};
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::client::Context;
-use crate::probe::{Probe, Unanswered};
+use crate::probe::{Line, Probe, Unanswered};
+
+mod single;
+
+use single::{Asker, Singles};
 
 /// Requests under way at a time. Few, so that questions gather meanwhile.
 const TURNS: usize = 2;
@@ -27,49 +32,25 @@ const TOGETHER: usize = 500;
 
 /// How long a request for several partitions may take. One without a leader holds up all of them;
 /// afterwards each is asked about alone.
-const TOGETHER_FOR: Duration = Duration::from_secs(2);
-
-/// A partition that was asked about in vain is asked about alone, for so long.
-const ALONE_FOR: Duration = Duration::from_secs(15);
+pub(crate) const TOGETHER_FOR: Duration = Duration::from_secs(2);
 
 type Answer = Result<Bounds, Unanswered>;
-type Asked = (TopicPartition, oneshot::Sender<Answer>);
+type Asked = (TopicPartition, Asker);
 
 pub(crate) struct BoundsDesk {
     probe: Arc<Probe>,
     asked: Mutex<Vec<Asked>>,
     turns: Arc<Semaphore>,
-    alone: Arc<Alone>,
-}
-
-/// Partitions that were asked about in vain, and when.
-#[derive(Default)]
-struct Alone(Mutex<HashMap<TopicPartition, Instant>>);
-
-impl Alone {
-    fn holds(&self, of: &TopicPartition) -> bool {
-        let in_vain = self.0.lock();
-        in_vain.get(of).is_some_and(|at| at.elapsed() < ALONE_FOR)
-    }
-
-    fn note(&self, of: &TopicPartition, answered: bool) {
-        let mut in_vain = self.0.lock();
-        if answered {
-            in_vain.remove(of);
-        } else {
-            in_vain.retain(|_, at| at.elapsed() < ALONE_FOR);
-            in_vain.insert(of.clone(), Instant::now());
-        }
-    }
+    singles: Arc<Singles>,
 }
 
 impl BoundsDesk {
     pub(crate) fn new(probe: Arc<Probe>) -> Self {
         Self {
+            singles: Arc::new(Singles::new(probe.clone())),
             probe,
             asked: Mutex::default(),
             turns: Arc::new(Semaphore::new(TURNS)),
-            alone: Arc::default(),
         }
     }
 
@@ -88,16 +69,26 @@ impl BoundsDesk {
                     if asked.is_empty() {
                         break;
                     }
-                    let (probe, alone) = (self.probe.clone(), self.alone.clone());
+                    let (probe, singles) = (self.probe.clone(), self.singles.clone());
                     // On its own, so that it goes on for the others when this one is no longer wanted.
                     tokio::spawn(async move {
-                        answer_all(&probe, &alone, asked).await;
+                        answer_all(&probe, &singles, asked).await;
                         drop(turn);
                     });
                 }
             }
         }
         answered.await.unwrap_or(Err(Unanswered::Late))
+    }
+
+    /// Whether the partition was asked about in vain of late.
+    pub(crate) fn doubts(&self, of: &TopicPartition) -> bool {
+        self.singles.doubts(of)
+    }
+
+    /// Notes that another question about the partition had no answer.
+    pub(crate) fn doubt(&self, of: &TopicPartition) {
+        self.singles.note(of, false);
     }
 
     fn take(&self) -> Vec<Asked> {
@@ -110,53 +101,41 @@ impl BoundsDesk {
     }
 }
 
-async fn answer_all(probe: &Arc<Probe>, alone: &Arc<Alone>, asked: Vec<Asked>) {
-    let (apart, asked): (Vec<_>, Vec<_>) = asked.into_iter().partition(|(of, _)| alone.holds(of));
-    for asked in apart {
-        tokio::spawn(answer_one(probe.clone(), alone.clone(), asked));
+async fn answer_all(probe: &Arc<Probe>, singles: &Arc<Singles>, asked: Vec<Asked>) {
+    let mut askers: HashMap<TopicPartition, Vec<Asker>> = HashMap::new();
+    for (of, asker) in asked {
+        askers.entry(of).or_default().push(asker);
     }
-    let mut partitions: Vec<TopicPartition> = asked.iter().map(|(of, _)| of.clone()).collect();
-    partitions.sort();
-    partitions.dedup();
-    if partitions.len() > 1 {
-        let together = partitions.clone();
+    let (doubted, askers): (HashMap<_, _>, HashMap<_, _>) =
+        askers.into_iter().partition(|(of, _)| singles.doubts(of));
+    for (of, askers) in doubted {
+        singles.ask(of, askers, None);
+    }
+    let mut line = None;
+    if askers.len() > 1 {
+        let together: Vec<TopicPartition> = askers.keys().cloned().collect();
         let found = probe
             .ask(probe.patience(None).min(TOGETHER_FOR), move |client, timeout| {
                 look_up(client, &together, timeout)
             })
             .await;
         if let Ok(found) = found {
-            for (of, answer) in asked {
+            for (of, askers) in askers {
                 let unknown = || Err(Native::MetadataFetch(RDKafkaErrorCode::UnknownPartition));
                 let bounds = found.get(&of).cloned().unwrap_or_else(unknown);
-                let _ = answer.send(bounds.map_err(Unanswered::Refused));
+                let bounds = bounds.map_err(Unanswered::Refused);
+                for asker in askers {
+                    let _ = asker.send(bounds.clone());
+                }
             }
             return;
         }
+        // One of them is away, and nobody knows which.
+        line = Some(Line::Doubtful);
     }
-    for asked in asked {
-        tokio::spawn(answer_one(probe.clone(), alone.clone(), asked));
+    for (of, askers) in askers {
+        singles.ask(of, askers, line);
     }
-}
-
-async fn answer_one(probe: Arc<Probe>, alone: Arc<Alone>, (of, answer): Asked) {
-    let only = [of.clone()];
-    let found = probe
-        .ask(probe.patience(Some(&of.topic)), move |client, timeout| {
-            look_up(client, &only, timeout)
-        })
-        .await;
-    // Whoever could not be asked about, not whoever was refused.
-    alone.note(&of, found.is_ok());
-    let unknown = || Err(Native::MetadataFetch(RDKafkaErrorCode::UnknownPartition));
-    let bounds = found.and_then(|found| {
-        found
-            .get(&of)
-            .cloned()
-            .unwrap_or_else(unknown)
-            .map_err(Unanswered::Refused)
-    });
-    let _ = answer.send(bounds);
 }
 
 type Found = HashMap<TopicPartition, KafkaResult<Bounds>>;

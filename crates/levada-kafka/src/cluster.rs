@@ -9,19 +9,25 @@ use std::time::{Duration, Instant};
 
 use levada_event::{Bounds, Offset, TopicName, TopicPartition};
 use levada_log::LogError;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError as Native, KafkaResult, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::{Offset as NativeOffset, TopicPartitionList};
 
 use crate::admin::TopicState;
-use crate::bounds::BoundsDesk;
+use crate::bounds::{BoundsDesk, TOGETHER_FOR};
 use crate::client::{Context, ErrorCounts};
 use crate::probe::{Probe, Unanswered};
 use crate::{KafkaError, Settings};
 
 /// How long the number of a topic's partitions is believed. It only ever grows.
 const TOPIC_AGE: Duration = Duration::from_secs(60);
+
+/// What is known of a topic serves when the cluster does not say within this time whether it still holds.
+const REFRESHED_WITHIN: Duration = Duration::from_secs(1);
+
+/// After the cluster did not say so, it is not asked again for so long.
+const REFRESH_AGAIN: Duration = Duration::from_secs(5);
 
 /// Most topics that are remembered.
 const TOPICS_MAX: usize = 10_000;
@@ -49,6 +55,8 @@ pub(crate) struct Cluster {
     known: RwLock<HashMap<TopicName, Known>>,
     /// Held while a topic is looked at that a partition seems to be missing from.
     looking: tokio::sync::Mutex<()>,
+    /// When the cluster did not say whether what is known of a topic still holds.
+    unrefreshed: Mutex<Option<Instant>>,
 }
 
 #[derive(Clone, Copy)]
@@ -56,6 +64,8 @@ struct Known {
     partitions: u32,
     first_seen: Instant,
     seen: Instant,
+    /// When somebody last asked because it was old.
+    asked: Option<Instant>,
 }
 
 impl Cluster {
@@ -68,6 +78,7 @@ impl Cluster {
             probe,
             known: RwLock::default(),
             looking: tokio::sync::Mutex::default(),
+            unrefreshed: Mutex::default(),
         })
     }
 
@@ -99,9 +110,17 @@ impl Cluster {
 
     /// The topic as it is; `None` when there is none of this name.
     pub(crate) async fn state(&self, topic: &TopicName) -> Result<Option<TopicState>, Unanswered> {
+        self.state_within(topic, self.probe.patience(Some(topic))).await
+    }
+
+    async fn state_within(
+        &self,
+        topic: &TopicName,
+        within: Duration,
+    ) -> Result<Option<TopicState>, Unanswered> {
         let name = topic.clone();
         let question = move |probe: &BaseConsumer<Context>, timeout| look_up(probe, &name, timeout);
-        let state = self.probe.ask(self.probe.patience(Some(topic)), question).await?;
+        let state = self.probe.ask(within, question).await?;
         let mut known = self.known.write();
         match &state {
             Some(state) if known.len() < TOPICS_MAX || known.contains_key(topic) => {
@@ -111,6 +130,7 @@ impl Cluster {
                     partitions: state.partitions,
                     first_seen,
                     seen: now,
+                    asked: None,
                 };
                 known.insert(topic.clone(), seen);
             }
@@ -130,11 +150,39 @@ impl Cluster {
         {
             return Ok(Some(known.partitions));
         }
-        match self.state(topic).await {
-            Ok(state) => Ok(state.map(|state| state.partitions)),
-            // What was true a minute ago is better than nothing: the broker says whether it still is.
-            Err(why) => known.map(|known| Some(known.partitions)).ok_or(why),
+        let Some(known) = known else {
+            return Ok(self.state(topic).await?.map(|state| state.partitions));
+        };
+        // What was true a minute ago is better than nothing: the broker says whether it still is. With the
+        // cluster away, appends must not wait here before they wait for their delivery.
+        if !self.may_refresh(topic) {
+            return Ok(Some(known.partitions));
         }
+        let within = self.probe.patience(Some(topic)).min(REFRESHED_WITHIN);
+        match self.state_within(topic, within).await {
+            Ok(state) => Ok(state.map(|state| state.partitions)),
+            Err(_) => {
+                *self.unrefreshed.lock() = Some(Instant::now());
+                Ok(Some(known.partitions))
+            }
+        }
+    }
+
+    /// Whether it is this caller that asks whether what is known of the topic still holds.
+    fn may_refresh(&self, topic: &TopicName) -> bool {
+        let recent = |at: &Instant| at.elapsed() < REFRESH_AGAIN;
+        if self.unrefreshed.lock().as_ref().is_some_and(recent) {
+            return false;
+        }
+        let mut known = self.known.write();
+        let Some(known) = known.get_mut(topic) else {
+            return true;
+        };
+        let asking = known.asked.as_ref().is_some_and(recent);
+        if !asking {
+            known.asked = Some(Instant::now());
+        }
+        !asking
     }
 
     /// Fails unless the partition exists.
@@ -196,9 +244,27 @@ impl Cluster {
                 _ => None,
             })
         };
-        let patience = self.probe.patience(Some(&of.topic));
-        self.insist(of, || self.probe.ask(patience, question.clone()))
-            .await
+        self.insist(of, || self.ask_of(of, question.clone())).await
+    }
+
+    /// Asks about a partition once. Where its broker may be away, one question about its bounds goes before
+    /// for all who ask, so that they do not fill the line.
+    async fn ask_of<T: Send + 'static>(
+        &self,
+        of: &TopicPartition,
+        question: impl FnOnce(&BaseConsumer<Context>, Duration) -> KafkaResult<T> + Send + 'static,
+    ) -> Result<T, Unanswered> {
+        let mut within = self.probe.patience(Some(&of.topic));
+        if self.desk.doubts(of) {
+            self.desk.bounds(of).await?;
+        } else {
+            within = within.min(TOGETHER_FOR);
+        }
+        let answer = self.probe.ask(within, question).await;
+        if answer.as_ref().is_err_and(Unanswered::is_silence) {
+            self.desk.doubt(of);
+        }
+        answer
     }
 
     /// Asks until there is an answer that lasts: a partition whose leader moves has none for a moment.
@@ -208,7 +274,8 @@ impl Cluster {
         ask: impl Fn() -> Asked + Send,
     ) -> Result<T, LogError> {
         let begun = Instant::now();
-        let until = begun + self.probe.patience(Some(&of.topic));
+        let patience = self.probe.patience(Some(&of.topic));
+        let until = begun + patience;
         let mut pause = AGAIN_AFTER;
         loop {
             let failure = match ask().await {
@@ -219,7 +286,7 @@ impl Cluster {
                 Err(why) => self.passes(of, why).await?,
             };
             if Instant::now() >= until {
-                self.probe.heard_nothing(&of.topic, begun);
+                self.probe.heard_nothing(&of.topic, begun, patience);
                 return Err(failure);
             }
             tokio::time::sleep(pause).await;

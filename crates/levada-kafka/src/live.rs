@@ -20,6 +20,7 @@ use crate::statistics::Report;
 use crate::stats::PartitionLag;
 
 mod follow;
+mod trouble;
 mod window;
 
 use follow::follow;

@@ -5,7 +5,6 @@
 //! the next read that goes on there finds it. When all places are taken, the one that was not used for
 //! the longest time is moved: that costs a fetch, and nobody is refused.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -21,8 +20,10 @@ use crate::client::{Context, ErrorCounts, Role};
 use crate::fetch::Fetcher;
 use crate::recent::Recent;
 
+mod outages;
 mod shelf;
 
+use outages::Outages;
 use shelf::{Place, Shelf, Turn};
 
 /// Consumers for the past, and so places per partition. Each has a connection to every broker.
@@ -31,10 +32,6 @@ const FETCHERS: usize = 4;
 /// A place that nobody went on from for this long is given up.
 const IDLE: Duration = Duration::from_secs(15);
 
-/// After a partition's broker was waited for in vain, further reads are this patient, for so long.
-const IMPATIENT: Duration = Duration::from_millis(500);
-const IMPATIENT_FOR: Duration = Duration::from_secs(15);
-
 pub(crate) struct Past {
     settings: Settings,
     errors: Arc<ErrorCounts>,
@@ -42,7 +39,7 @@ pub(crate) struct Past {
     shelf: Mutex<Shelf>,
     /// A place was put back.
     back: Notify,
-    outages: Mutex<HashMap<TopicPartition, Instant>>,
+    outages: Mutex<Outages>,
     recent: Recent,
 }
 
@@ -136,7 +133,8 @@ impl Past {
         afresh: bool,
     ) -> Result<Found, LogError> {
         let began = tokio::time::Instant::now();
-        let until = began + self.patience(of);
+        let patience = self.patience(of);
+        let until = began + patience;
         let late = || {
             LogError::Unavailable(format!(
                 "the broker of {of} gave no records within {:.1} s",
@@ -148,6 +146,8 @@ impl Past {
             Some(Got::Batch(batch)) => return Ok(Found::Batch(batch)),
             None => return Err(late()),
         };
+        // What the wait for a turn took is not the broker's.
+        let until = tokio::time::Instant::now() + patience;
         loop {
             if let Some(found) = taken.find(from, bytes) {
                 return Ok(found);
@@ -155,19 +155,18 @@ impl Past {
             let waited = tokio::time::timeout_at(until, taken.place()?.assigned.ready()).await;
             if waited.is_err() {
                 taken.give_up();
-                self.outages.lock().insert(of.clone(), Instant::now());
+                // A read with little patience says nothing new.
+                if patience >= self.settings.request_timeout {
+                    self.outages.lock().begins(of, Instant::now());
+                }
                 return Err(late());
             }
         }
     }
 
     fn patience(&self, of: &TopicPartition) -> Duration {
-        let mut outages = self.outages.lock();
-        outages.retain(|_, since| since.elapsed() < IMPATIENT_FOR);
-        match outages.get(of) {
-            Some(_) => IMPATIENT.min(self.settings.request_timeout),
-            None => self.settings.request_timeout,
-        }
+        let timeout = self.settings.request_timeout;
+        self.outages.lock().patience(of, timeout, Instant::now())
     }
 
     /// A place that stands at `from`, for this reader alone; or what another reader has fetched from
@@ -284,7 +283,7 @@ impl Taken {
         match found {
             Some(Found::Failed(_)) => self.give_up(),
             Some(_) => {
-                self.past.outages.lock().remove(&self.of);
+                self.past.outages.lock().ends(&self.of);
             }
             None => {}
         }

@@ -1,7 +1,8 @@
 //! The client that questions go through, and how long they may take.
 //!
 //! librdkafka answers by blocking, so each question runs on a thread for blocking work, a bounded
-//! number at a time.
+//! number at a time. Those about partitions whose broker may be away have a line of their own, so that
+//! what takes long does not stand before what is answered at once.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,12 +13,13 @@ use levada_log::LogError;
 use parking_lot::Mutex;
 use rdkafka::consumer::BaseConsumer;
 use rdkafka::error::{KafkaError as Native, KafkaResult, RDKafkaErrorCode};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::client::{self, Context, ErrorCounts, Role};
 use crate::{KafkaError, Settings};
 
-/// Questions under way at a time. One connection carries them all; more would only hold more threads.
+/// Questions of a line under way at a time. One connection carries them all; more would only hold more
+/// threads.
 const QUESTIONS_AT_ONCE: usize = 32;
 
 /// After a question was asked in vain for as long as it may take, further ones are this patient, for so
@@ -25,9 +27,18 @@ const QUESTIONS_AT_ONCE: usize = 32;
 const IMPATIENT: Duration = Duration::from_secs(1);
 const IMPATIENT_FOR: Duration = Duration::from_secs(15);
 
+/// Where a question stands in line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Line {
+    General,
+    /// For partitions whose broker may be away.
+    Doubtful,
+}
+
 pub(crate) struct Probe {
     consumer: Arc<BaseConsumer<Context>>,
-    questions: Arc<Semaphore>,
+    general: Arc<Semaphore>,
+    doubtful: Arc<Semaphore>,
     timeout: Duration,
     errors: Arc<ErrorCounts>,
     silence: Mutex<Silence>,
@@ -73,7 +84,8 @@ impl Probe {
         spawn_service(&consumer)?;
         Ok(Self {
             consumer,
-            questions: Arc::new(Semaphore::new(QUESTIONS_AT_ONCE)),
+            general: Arc::new(Semaphore::new(QUESTIONS_AT_ONCE)),
+            doubtful: Arc::new(Semaphore::new(QUESTIONS_AT_ONCE)),
             timeout: settings.request_timeout,
             errors,
             silence: Mutex::default(),
@@ -98,9 +110,26 @@ impl Probe {
         self.silence.lock().ends(topic);
     }
 
-    /// Notes that a question about a topic was asked in vain from `begun` on.
-    pub(crate) fn heard_nothing(&self, topic: &TopicName, begun: Instant) {
-        self.silence.lock().begins(topic, begun);
+    /// Notes that a question about a topic was asked in vain from `begun` on, with this `patience`. What
+    /// had little of it says nothing new, and where it began anew with each, a slow broker would not be
+    /// waited for as long as somebody asks.
+    pub(crate) fn heard_nothing(&self, topic: &TopicName, begun: Instant, patience: Duration) {
+        if patience >= self.timeout {
+            self.silence.lock().begins(topic, begun);
+        }
+    }
+
+    /// Waits for the turn of a question.
+    pub(crate) async fn turn(&self, line: Line) -> Result<OwnedSemaphorePermit, Unanswered> {
+        let questions = match line {
+            Line::General => &self.general,
+            Line::Doubtful => &self.doubtful,
+        };
+        let turn = tokio::time::timeout(self.timeout, questions.clone().acquire_owned()).await;
+        match turn {
+            Ok(Ok(turn)) => Ok(turn),
+            _ => Err(Unanswered::Late),
+        }
     }
 
     /// Asks once.
@@ -109,10 +138,17 @@ impl Probe {
         within: Duration,
         question: impl FnOnce(&BaseConsumer<Context>, Duration) -> KafkaResult<T> + Send + 'static,
     ) -> Result<T, Unanswered> {
-        let turn = tokio::time::timeout(self.timeout, self.questions.clone().acquire_owned()).await;
-        let Ok(Ok(turn)) = turn else {
-            return Err(Unanswered::Late);
-        };
+        let turn = self.turn(Line::General).await?;
+        self.ask_in(turn, within, question).await
+    }
+
+    /// Asks once, whose `turn` it is.
+    pub(crate) async fn ask_in<T: Send + 'static>(
+        &self,
+        turn: OwnedSemaphorePermit,
+        within: Duration,
+        question: impl FnOnce(&BaseConsumer<Context>, Duration) -> KafkaResult<T> + Send + 'static,
+    ) -> Result<T, Unanswered> {
         let consumer = self.consumer.clone();
         let answer = tokio::task::spawn_blocking(move || {
             let answer = question(&consumer, within);
@@ -143,6 +179,22 @@ pub(crate) enum Unanswered {
 }
 
 impl Unanswered {
+    /// Whether it may be a broker that is away, and not one that refuses.
+    pub(crate) fn is_silence(&self) -> bool {
+        use RDKafkaErrorCode as Code;
+        let code = self.code();
+        matches!(
+            code,
+            None | Some(
+                Code::OperationTimedOut
+                    | Code::RequestTimedOut
+                    | Code::BrokerTransportFailure
+                    | Code::AllBrokersDown
+                    | Code::UnknownPartition
+            )
+        )
+    }
+
     pub(crate) fn code(&self) -> Option<RDKafkaErrorCode> {
         match self {
             Unanswered::Late => None,

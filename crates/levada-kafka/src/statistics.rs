@@ -20,6 +20,24 @@ struct Broker {
     /// Microseconds since anything came.
     #[serde(default)]
     rxidle: i64,
+    #[serde(default)]
+    req: Requests,
+}
+
+/// How many requests of a kind were sent to a broker.
+#[derive(Debug, Default, Deserialize)]
+struct Requests {
+    #[serde(rename = "Fetch", default)]
+    fetch: u64,
+}
+
+/// Fetches that were sent to the broker of a partition, of which it has answered all but the last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Fetches {
+    /// The broker's number.
+    pub(crate) broker: i32,
+    /// Fetches since the client began.
+    pub(crate) sent: u64,
 }
 
 impl Broker {
@@ -71,6 +89,8 @@ pub(crate) struct Report {
 pub(crate) struct Glance {
     /// Why nothing can come now.
     pub(crate) trouble: Option<String>,
+    /// What was asked of its broker; `None` when that is not known.
+    pub(crate) fetches: Option<Fetches>,
     /// The end of what is readable, as the last fetch told.
     pub(crate) end: Option<Offset>,
     /// The end, when the fetch stands there and everything before it was handed out. Behind the last
@@ -91,14 +111,17 @@ impl Report {
         } else {
             partition.leader
         };
-        let trouble = if source < 0 {
-            Some(format!("{of} has no leader"))
-        } else {
-            match self.brokers.values().find(|broker| broker.nodeid == source) {
-                Some(broker) => broker.trouble(),
-                None => Some(format!("broker {source} is not known yet")),
-            }
+        let broker = self.brokers.values().find(|broker| broker.nodeid == source);
+        let broker = broker.filter(|_| source >= 0);
+        let trouble = match broker {
+            Some(broker) => broker.trouble(),
+            None if source < 0 => Some(format!("{of} has no leader")),
+            None => Some(format!("broker {source} is not known yet")),
         };
+        let fetches = broker.map(|broker| Fetches {
+            broker: source,
+            sent: broker.req.fetch,
+        });
         let end = if partition.ls_offset >= 0 {
             partition.ls_offset
         } else {
@@ -110,6 +133,7 @@ impl Report {
             .then_some(partition.eof_offset);
         Some(Glance {
             trouble,
+            fetches,
             end: Offset::try_from(end).ok(),
             reached: reached.and_then(|offset| Offset::try_from(offset).ok()),
         })
@@ -124,7 +148,7 @@ mod tests {
 
     fn report(state: &str, waiting: i64, idle: i64, partition: &str) -> Report {
         let json = format!(
-            r#"{{"time":7,"brokers":{{"a:1/1":{{"nodeid":1,"state":"{state}","waitresp_cnt":{waiting},"rxidle":{idle}}},
+            r#"{{"time":7,"brokers":{{"a:1/1":{{"nodeid":1,"state":"{state}","waitresp_cnt":{waiting},"rxidle":{idle},"req":{{"Fetch":5,"Metadata":2}}}},
             "b/bootstrap":{{"nodeid":-1,"state":"DOWN"}}}},"topics":{{"t":{{"partitions":{{"0":{partition}}}}}}}}}"#
         );
         Report::parse(json.as_bytes()).unwrap()
@@ -147,6 +171,7 @@ mod tests {
             .unwrap();
         let expected = Glance {
             trouble: None,
+            fetches: Some(Fetches { broker: 1, sent: 5 }),
             end: Some(12),
             reached: Some(12),
         };

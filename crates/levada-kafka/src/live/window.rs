@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use levada_event::{Offset, RecordBatch};
 
+use super::trouble::Trouble;
 use crate::chunk::{Chunk, Cut};
 use crate::statistics::Glance;
 
@@ -41,7 +42,7 @@ pub(super) struct Window {
     behind_since: Option<Instant>,
     /// When records last came.
     moved: Instant,
-    trouble: Option<(Instant, String)>,
+    trouble: Trouble,
     /// The loop is taking records out of its queue and has not pushed them yet.
     pub(super) draining: bool,
     pub(super) readers: usize,
@@ -63,7 +64,7 @@ impl Window {
             end: from,
             behind_since: None,
             moved: Instant::now(),
-            trouble: None,
+            trouble: Trouble::default(),
             draining: false,
             readers: 0,
             used: Instant::now(),
@@ -106,7 +107,7 @@ impl Window {
             self.ahead += chunk.bytes();
         }
         self.chunks.push_back(chunk);
-        self.trouble = None;
+        self.trouble.ends();
         self.moved = Instant::now();
         self.watch_end();
         self.let_go();
@@ -128,12 +129,7 @@ impl Window {
             moved = true;
         }
         self.watch_end();
-        match (glance.trouble, &self.trouble) {
-            (Some(why), None) => self.trouble = Some((Instant::now(), why)),
-            (Some(_), Some(_)) => moved = true,
-            (None, _) => self.trouble = None,
-        }
-        moved
+        moved | self.trouble.take(glance.trouble, glance.fetches, Instant::now())
     }
 
     fn watch_end(&mut self) {
@@ -154,7 +150,7 @@ impl Window {
             // in between, so the loop must not wait for that.
             self.lead_on(from);
             return Found::Nothing {
-                trouble: self.trouble.clone().or_else(|| self.stuck()),
+                trouble: self.trouble.now().or_else(|| self.stuck()),
             };
         }
         let mut cut = Cut::new(from, bytes);
@@ -218,6 +214,7 @@ mod tests {
     fn glance(end: Offset, reached: Option<Offset>) -> Glance {
         Glance {
             trouble: None,
+            fetches: None,
             end: Some(end),
             reached,
         }

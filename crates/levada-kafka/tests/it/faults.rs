@@ -378,6 +378,97 @@ async fn a_partition_whose_broker_is_away_does_not_hold_up_the_others() {
     log.close().await;
 }
 
+/// Clients of a stream whose broker is away come back again and again, and all of them ask.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crowd_that_asks_in_vain_does_not_hold_up_the_others() {
+    let (mock, mut settings) = mock();
+    settings.request_timeout = Duration::from_secs(3);
+    let log = open(&settings).await;
+    let (away, well) = (partition("t", 0), partition("t", 1));
+    mock.partition_leader("t", 0, Some(1)).expect("a leader");
+    mock.partition_leader("t", 1, Some(2)).expect("a leader");
+    append(&*log, &away, &["a"]).await;
+    append(&*log, &well, &["a"]).await;
+    mock.broker_down(1).expect("no broker");
+    for round in 0..2 {
+        let mut crowd = tokio::task::JoinSet::new();
+        for asker in 0..100 {
+            let (log, away) = (log.clone(), away.clone());
+            crowd.spawn(async move {
+                // Who comes back asks for times too.
+                if round == 0 || asker % 2 == 0 {
+                    log.bounds(&away).await.map(|_| ())
+                } else {
+                    log.offset_at(&away, record("a").timestamp).await.map(|_| ())
+                }
+            });
+        }
+        for _ in 0..5 {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            let begun = Instant::now();
+            log.bounds(&well).await.expect("bounds");
+            log.offset_at(&well, record("a").timestamp)
+                .await
+                .expect("an offset");
+            let took = begun.elapsed();
+            assert!(took < Duration::from_millis(700), "{took:?} in round {round}");
+        }
+        assert!(
+            !crowd.is_empty() && crowd.try_join_next().is_none(),
+            "they still wait"
+        );
+        let begun = Instant::now();
+        for answer in crowd.join_all().await {
+            assert!(matches!(answer, Err(LogError::Unavailable(_))), "{answer:?}");
+        }
+        assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
+    }
+    mock.broker_up(1).expect("a broker");
+    let begun = Instant::now();
+    while log.bounds(&away).await.is_err() {
+        assert!(begun.elapsed() < Duration::from_secs(60));
+    }
+    log.close().await;
+}
+
+/// A broker comes back busy: each fetch takes longer than a read is given while it counts as away.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_that_is_slow_after_an_outage_can_be_read_while_others_try_in_vain() {
+    let (mock, mut settings) = mock();
+    settings.request_timeout = Duration::from_secs(3);
+    settings.catch_up_bytes_max = 0;
+    let log = open(&settings).await;
+    let of = partition("t", 0);
+    append(&*log, &of, &["a", "b", "c"]).await;
+    let limit = ReadLimit { bytes: 1, ..NOW };
+    let busy = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION; 200];
+    mock.request_errors(RDKafkaApiKey::Fetch, &busy);
+    let answer = log.read(&of.at(1), limit).await;
+    assert!(
+        matches!(&answer, Err(LogError::Unavailable(why)) if why.contains("gave no records")),
+        "{answer:?}"
+    );
+    mock.clear_request_errors(RDKafkaApiKey::Fetch);
+    mock.broker_round_trip_time(-1, Duration::from_millis(700))
+        .expect("a slower network");
+    let begun = Instant::now();
+    let others = {
+        let (log, of) = (log.clone(), of.clone());
+        tokio::spawn(async move {
+            loop {
+                let _ = log.read(&of.at(2), limit).await;
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        })
+    };
+    while let Err(error) = log.read(&of.at(0), limit).await {
+        assert!(begun.elapsed() < Duration::from_secs(40), "{error}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    others.abort();
+    log.close().await;
+}
+
 /// Sessions begin reads ahead and look at them when their client has taken what came before.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn reads_that_nobody_looks_at_hold_no_place() {

@@ -3,13 +3,11 @@
 //! What a topic looks like is remembered for a while; bounds never are, but who asks for them at the same
 //! time shares a question.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use levada_event::{Bounds, Offset, TopicName, TopicPartition};
 use levada_log::LogError;
-use parking_lot::{Mutex, RwLock};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError as Native, KafkaResult, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::{Offset as NativeOffset, TopicPartitionList};
@@ -20,17 +18,12 @@ use crate::client::{Context, ErrorCounts};
 use crate::probe::{Probe, Unanswered};
 use crate::{KafkaError, Settings};
 
-/// How long the number of a topic's partitions is believed. It only ever grows.
-const TOPIC_AGE: Duration = Duration::from_secs(60);
+mod known;
+
+use known::{KnownTopics, Partitions};
 
 /// What is known of a topic serves when the cluster does not say within this time whether it still holds.
 const REFRESHED_WITHIN: Duration = Duration::from_secs(1);
-
-/// After the cluster did not say so, it is not asked again for so long.
-const REFRESH_AGAIN: Duration = Duration::from_secs(5);
-
-/// Most topics that are remembered.
-const TOPICS_MAX: usize = 10_000;
 
 /// Pauses between looks for a topic that was just created, and before a question that a broker could not
 /// answer yet is asked again. These double up to [`AGAIN_AFTER_MAX`].
@@ -40,10 +33,6 @@ const AGAIN_AFTER_MAX: Duration = Duration::from_millis(400);
 /// While the cluster is first waited for, it is looked this often whether waiting makes sense.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// A topic that exists may not have come to its brokers yet: so long after it was seen first, *unknown*
-/// is not believed.
-const SETTLES_WITHIN: Duration = Duration::from_secs(5);
-
 /// What the metadata said so short a while ago holds for whoever asks about a partition that nobody leads.
 const STATE_AGE: Duration = Duration::from_secs(1);
 
@@ -52,20 +41,9 @@ pub(crate) struct Cluster {
     errors: Arc<ErrorCounts>,
     probe: Arc<Probe>,
     desk: BoundsDesk,
-    known: RwLock<HashMap<TopicName, Known>>,
+    known: KnownTopics,
     /// Held while a topic is looked at that a partition seems to be missing from.
     looking: tokio::sync::Mutex<()>,
-    /// When the cluster did not say whether what is known of a topic still holds.
-    unrefreshed: Mutex<Option<Instant>>,
-}
-
-#[derive(Clone, Copy)]
-struct Known {
-    partitions: u32,
-    first_seen: Instant,
-    seen: Instant,
-    /// When somebody last asked because it was old.
-    asked: Option<Instant>,
 }
 
 impl Cluster {
@@ -76,9 +54,8 @@ impl Cluster {
             servers: settings.bootstrap_servers.clone(),
             desk: BoundsDesk::new(probe.clone()),
             probe,
-            known: RwLock::default(),
+            known: KnownTopics::default(),
             looking: tokio::sync::Mutex::default(),
-            unrefreshed: Mutex::default(),
         })
     }
 
@@ -121,68 +98,28 @@ impl Cluster {
         let name = topic.clone();
         let question = move |probe: &BaseConsumer<Context>, timeout| look_up(probe, &name, timeout);
         let state = self.probe.ask(within, question).await?;
-        let mut known = self.known.write();
-        match &state {
-            Some(state) if known.len() < TOPICS_MAX || known.contains_key(topic) => {
-                let now = Instant::now();
-                let first_seen = known.get(topic).map_or(now, |known| known.first_seen);
-                let seen = Known {
-                    partitions: state.partitions,
-                    first_seen,
-                    seen: now,
-                    asked: None,
-                };
-                known.insert(topic.clone(), seen);
-            }
-            Some(_) => {}
-            None => {
-                known.remove(topic);
-            }
-        }
+        let partitions = state.as_ref().map(|state| state.partitions);
+        self.known.note(topic, partitions, Instant::now());
         Ok(state)
     }
 
     /// How many partitions the topic has; `None` when there is no such topic.
     pub(crate) async fn partitions(&self, topic: &TopicName) -> Result<Option<u32>, Unanswered> {
-        let known = self.known.read().get(topic).copied();
-        if let Some(known) = known
-            && known.seen.elapsed() < TOPIC_AGE
-        {
-            return Ok(Some(known.partitions));
-        }
-        let Some(known) = known else {
-            return Ok(self.state(topic).await?.map(|state| state.partitions));
+        let old = match self.known.partitions(topic, Instant::now()) {
+            Partitions::Sure(partitions) => return Ok(Some(partitions)),
+            Partitions::Old(partitions) => partitions,
+            Partitions::Unknown => return Ok(self.state(topic).await?.map(|state| state.partitions)),
         };
         // What was true a minute ago is better than nothing: the broker says whether it still is. With the
-        // cluster away, appends must not wait here before they wait for their delivery.
-        if !self.may_refresh(topic) {
-            return Ok(Some(known.partitions));
-        }
+        // cluster away, appends must not wait long here before they wait for their delivery.
         let within = self.probe.patience(Some(topic)).min(REFRESHED_WITHIN);
         match self.state_within(topic, within).await {
             Ok(state) => Ok(state.map(|state| state.partitions)),
             Err(_) => {
-                *self.unrefreshed.lock() = Some(Instant::now());
-                Ok(Some(known.partitions))
+                self.known.heard_nothing(Instant::now());
+                Ok(Some(old))
             }
         }
-    }
-
-    /// Whether it is this caller that asks whether what is known of the topic still holds.
-    fn may_refresh(&self, topic: &TopicName) -> bool {
-        let recent = |at: &Instant| at.elapsed() < REFRESH_AGAIN;
-        if self.unrefreshed.lock().as_ref().is_some_and(recent) {
-            return false;
-        }
-        let mut known = self.known.write();
-        let Some(known) = known.get_mut(topic) else {
-            return true;
-        };
-        let asking = known.asked.as_ref().is_some_and(recent);
-        if !asking {
-            known.asked = Some(Instant::now());
-        }
-        !asking
     }
 
     /// Fails unless the partition exists.
@@ -199,7 +136,7 @@ impl Cluster {
 
     /// The topic has gone, or so a broker says: it is looked for the next time.
     pub(crate) fn forget(&self, topic: &TopicName) {
-        self.known.write().remove(topic);
+        self.known.forget(topic);
     }
 
     /// Waits until a topic that was just created has a leader for each partition.
@@ -317,8 +254,7 @@ impl Cluster {
                 | Code::OffsetNotAvailable,
             ) => Ok(why.into()),
             Some(Code::UnknownTopicOrPartition | Code::UnknownPartition | Code::UnknownTopic) => {
-                let known = self.known.read().get(&of.topic).copied();
-                if known.is_some_and(|known| known.first_seen.elapsed() < SETTLES_WITHIN) {
+                if self.known.settles(&of.topic) {
                     return Ok(why.into());
                 }
                 self.unled(of).await
@@ -332,8 +268,7 @@ impl Cluster {
     async fn unled(&self, of: &TopicPartition) -> Result<LogError, LogError> {
         let unled = || LogError::Unavailable(format!("{of} has no leader"));
         let _one = self.looking.lock().await;
-        let known = self.known.read().get(&of.topic).copied();
-        if known.is_some_and(|known| of.partition < known.partitions && known.seen.elapsed() < STATE_AGE) {
+        if self.known.has(of, STATE_AGE) {
             return Ok(unled());
         }
         match self.state(&of.topic).await {

@@ -106,11 +106,7 @@ impl Admin {
     pub async fn check(&self, specs: &[TopicSpec]) -> Result<Vec<TopicReport>, KafkaError> {
         let mut reports = Vec::with_capacity(specs.len());
         for specs in specs.chunks(TOPICS_AT_ONCE) {
-            let mut states = Vec::with_capacity(specs.len());
-            for spec in specs {
-                let state = self.cluster.state(&spec.name).await;
-                states.push(state.map_err(|why| self.cluster.unreachable(&why))?);
-            }
+            let states = self.states(specs).await?;
             let there = specs.iter().zip(&states).filter(|(_, state)| state.is_some());
             let configs = self.configs(there.map(|(spec, _)| &spec.name)).await?;
             for (spec, state) in specs.iter().zip(states) {
@@ -127,6 +123,20 @@ impl Admin {
             }
         }
         Ok(reports)
+    }
+
+    /// The topics of `specs` as they are, in the same order; `None` for one that does not exist. Their
+    /// settings are not looked at, which takes a right of its own.
+    ///
+    /// # Errors
+    /// [`KafkaError::Unreachable`].
+    pub async fn states(&self, specs: &[TopicSpec]) -> Result<Vec<Option<TopicState>>, KafkaError> {
+        let mut states = Vec::with_capacity(specs.len());
+        for spec in specs {
+            let state = self.cluster.state(&spec.name).await;
+            states.push(state.map_err(|why| self.cluster.unreachable(&why))?);
+        }
+        Ok(states)
     }
 
     /// Creates a topic to `spec` and waits until it can be used; one that exists is left as it is.
@@ -202,9 +212,14 @@ impl Admin {
         let answers = self.client.describe_configs(&asked, &self.options()).await;
         let answers = answers.map_err(|error| self.unanswered(error))?;
         let mut configs = BTreeMap::new();
-        for answer in answers {
-            let resource: ConfigResource =
-                answer.map_err(|code| self.refused("describe the settings of a topic".into(), code))?;
+        // They come in the order in which was asked.
+        for (asked, answer) in asked.iter().zip(answers) {
+            let resource: ConfigResource = answer.map_err(|code| {
+                let ResourceSpecifier::Topic(name) = asked else {
+                    return self.refused("describe the settings of a topic".into(), code);
+                };
+                self.refused(format!("describe the settings of topic {name}"), code)
+            })?;
             let rdkafka::admin::OwnedResourceSpecifier::Topic(name) = resource.specifier else {
                 continue;
             };

@@ -23,6 +23,7 @@ struct Entry {
 pub(crate) struct Chunk {
     buffer: Bytes,
     entries: Vec<Entry>,
+    held: usize,
 }
 
 impl Chunk {
@@ -44,8 +45,9 @@ impl Chunk {
         builder.finish().expect("there are records")
     }
 
+    /// Bytes of memory, also those that were set aside and not filled.
     pub(crate) fn bytes(&self) -> usize {
-        self.buffer.len() + self.entries.len() * size_of::<Entry>()
+        self.held
     }
 
     /// The offset behind the last record. There is at least one.
@@ -166,6 +168,7 @@ impl ChunkBuilder {
     /// The chunk, unless nothing was added.
     pub(crate) fn finish(self) -> Option<Chunk> {
         (!self.entries.is_empty()).then(|| Chunk {
+            held: self.buffer.capacity() + self.entries.capacity() * size_of::<Entry>(),
             buffer: Bytes::from(self.buffer),
             entries: self.entries,
         })

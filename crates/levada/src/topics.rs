@@ -115,10 +115,10 @@ async fn create(opened: Opened, written: bool, dry_run: bool) -> Result<Exit, Fa
         .filter(|topic| topic.written || !written)
         .collect();
     let specs: Vec<_> = wanted.iter().map(|topic| topic.spec.clone()).collect();
-    let reports = opened.admin.check(&specs).await.map_err(failure)?;
+    let states = opened.admin.states(&specs).await.map_err(failure)?;
     let mut created = 0;
-    for (spec, report) in specs.iter().zip(&reports) {
-        if report.state.is_some() {
+    for (spec, state) in specs.iter().zip(&states) {
+        if state.is_some() {
             continue;
         }
         if dry_run {

@@ -7,6 +7,11 @@ use levada_log::TopicSpec;
 use super::{Deviation, TopicState};
 use crate::Settings;
 use crate::client::BATCH_OVERHEAD;
+use crate::settings::canonical;
+
+/// librdkafka's default of `batch.size`. Records are put together up to it, and a broker that refuses the
+/// batch as too large refuses all of them.
+const BATCH_BYTES: usize = 1_000_000;
 
 /// What a topic must take beyond the largest event: what intake adds to it, its key, record and batch
 /// headers.
@@ -63,8 +68,10 @@ pub(super) fn deviations(
     }
     let mut wanted = wanted(settings, spec);
     if !settings.topics.config.contains_key(LARGEST) {
-        // Created topics take any event that could be configured; others must take those that are.
-        let least = settings.event_bytes_max.saturating_add(EVENT_ROOM);
+        // Created topics take any event that could be configured; others must take those that are, and
+        // what they are sent in.
+        let event = settings.event_bytes_max.saturating_add(EVENT_ROOM);
+        let least = event.max(batch_bytes(settings));
         let least = least.min(settings.record_bytes_max + BATCH_OVERHEAD);
         wanted.insert(LARGEST.to_owned(), least.to_string());
     }
@@ -85,6 +92,14 @@ pub(super) fn deviations(
         differs("min.insync.replicas", "2".into(), "1".into(), REMEDY_INSYNC);
     }
     deviations
+}
+
+/// How large a batch of several records may be.
+fn batch_bytes(settings: &Settings) -> usize {
+    let mut properties = settings.properties.iter();
+    let set = properties.find(|(key, _)| canonical(key) == "batch.size");
+    set.and_then(|(_, value)| value.trim().parse().ok())
+        .unwrap_or(BATCH_BYTES)
 }
 
 const LARGEST: &str = "max.message.bytes";
@@ -111,8 +126,9 @@ fn remedy(setting: &str) -> &'static str {
             "compaction removes all but the newest event of a key; set delete with kafka-configs --alter"
         }
         LARGEST => {
-            "larger events are refused as too large; raise it with kafka-configs --alter, or lower \
-             intake.event_bytes_max"
+            "larger events are refused as too large, and smaller ones that travel in one batch with them or \
+             make a larger one together; raise it with kafka-configs --alter, or lower \
+             intake.event_bytes_max and batch.size in kafka.properties"
         }
         "message.timestamp.type" => {
             "the broker replaces the events' own times, so that resuming and seeking by time go by the time \
@@ -167,6 +183,21 @@ mod tests {
         let largest = Settings::new("localhost:9092");
         assert_eq!(said(&largest, 20 << 20), None);
         assert!(said(&largest, 10 << 20).is_some());
+        // Small events travel in batches, which are refused whole.
+        settings.event_bytes_max = 200 << 10;
+        let small = said(&settings, 300 << 10).expect("a batch has no room");
+        assert_eq!(small.wanted, BATCH_BYTES.to_string());
+        assert_eq!(
+            said(&settings, 1 << 20),
+            None,
+            "what Kafka's topics take by default"
+        );
+        let properties = &mut settings.properties;
+        properties.insert("batch.size".into(), "200000".into());
+        assert_eq!(said(&settings, 300 << 10), None);
+        let properties = &mut settings.properties;
+        properties.insert("batch.size".into(), "4000000".into());
+        assert!(said(&settings, 1 << 20).is_some());
         // Who says how large is heard.
         let config = &mut settings.topics.config;
         config.insert(LARGEST.into(), (6 << 20).to_string());

@@ -44,9 +44,9 @@ fn read(mut stream: Stream, unled: &Arc<AtomicBool>) -> thread::JoinHandle<(Vec<
 
 /// A cluster of three brokers, of which the first leads the topic; and the files of a server that streams it.
 fn site(topic: &str) -> (MockCluster<'static, DefaultProducerContext>, Site) {
-    let mock = MockCluster::new(3).unwrap();
-    mock.create_topic(topic, 1, 3).unwrap();
-    mock.partition_leader(topic, 0, Some(1)).unwrap();
+    let mock = MockCluster::new(3).expect("a mock cluster");
+    mock.create_topic(topic, 1, 3).expect("a topic");
+    mock.partition_leader(topic, 0, Some(1)).expect("a leader");
     let site = Site::new(CONFIG);
     let streams = format!("streams:\n  {topic}: {{schema_title: any}}\n");
     site.file("streams.yaml", &streams);

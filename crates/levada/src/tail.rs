@@ -83,6 +83,8 @@ enum End {
     TimedOut,
     Interrupted,
     BrokenPipe,
+    /// The subscription cannot go on.
+    Refused(Failure),
 }
 
 /// Checks a filter as the server will, so that a slip shows at once.
@@ -122,6 +124,7 @@ pub(crate) async fn run(args: Args, stop: Stop) -> Result<Exit, Failure> {
         missed: false,
         cut: false,
     };
+    let begun = keeper.cursor();
     let end = tail.follow(&mut keeper, &stop).await?;
     if let End::BrokenPipe = end {
         // What was lost in the pipe is not saved as printed.
@@ -132,10 +135,12 @@ pub(crate) async fn run(args: Args, stop: Stop) -> Result<Exit, Failure> {
         flushed => flushed.map_err(WriteError::into_failure)?,
     }
     keeper.save(tail.subscriber.position())?;
-    if let End::Interrupted = end {
+    let moved = tail.subscriber.position().map(|position| &**position) != begun.as_deref();
+    if matches!(end, End::Interrupted) || moved && matches!(end, End::Refused(_)) {
         keeper.hint(tail.subscriber.position());
     }
     Ok(match end {
+        End::Refused(failure) => return Err(failure),
         End::Interrupted => Exit::Interrupted,
         End::TimedOut if tail.left.is_some() => Exit::Incomplete,
         _ if tail.missed => Exit::Incomplete,
@@ -181,7 +186,8 @@ impl Tail {
                 return Ok(End::TimedOut);
             }
             let delivery = match self.subscriber.next().now_or_never() {
-                Some(delivery) => delivery?,
+                Some(Ok(delivery)) => delivery,
+                Some(Err(error)) => return Ok(End::Refused(error.into())),
                 None => match self.wait(keeper, stop).await? {
                     ControlFlow::Continue(Some(delivery)) => delivery,
                     ControlFlow::Continue(None) => continue,
@@ -231,7 +237,10 @@ impl Tail {
         tokio::select! {
             biased;
             () = stop.asked() => Ok(ControlFlow::Continue(None)),
-            delivery = self.subscriber.next() => Ok(ControlFlow::Continue(Some(delivery?))),
+            delivery = self.subscriber.next() => Ok(match delivery {
+                Ok(delivery) => ControlFlow::Continue(Some(delivery)),
+                Err(error) => ControlFlow::Break(End::Refused(error.into())),
+            }),
             () = timer => Ok(ControlFlow::Continue(None)),
         }
     }

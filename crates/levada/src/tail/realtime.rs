@@ -87,7 +87,7 @@ pub(super) async fn run(args: Args, stop: Stop) -> Result<Exit, Failure> {
     };
     let mut config = RealtimeConfig::new(query);
     config.connections = args.connections.unwrap_or(1);
-    config.position = position;
+    config.position = position.clone();
     let subscriber = RealtimeSubscriber::new(args.remote.server()?, config)
         .map_err(|error| Failure::usage(error.to_string()))?;
     let mut tail = Tail {
@@ -103,10 +103,12 @@ pub(super) async fn run(args: Args, stop: Stop) -> Result<Exit, Failure> {
     if matches!(end, End::BrokenPipe) || !tail.flush_and_save(&mut file)? {
         return Ok(Exit::Ok);
     }
-    if let End::Interrupted = end {
+    let moved = *tail.subscriber.position() != position;
+    if matches!(end, End::Interrupted) || moved && matches!(end, End::Refused(_)) {
         tail.hint(file.as_ref());
     }
     Ok(match end {
+        End::Refused(failure) => return Err(failure),
         End::Interrupted => Exit::Interrupted,
         End::TimedOut if tail.left.is_some() => Exit::Incomplete,
         _ if tail.missed => Exit::Incomplete,
@@ -150,7 +152,7 @@ impl Tail {
                 self.meter.show();
             }
             let delivery = match self.subscriber.next().now_or_never() {
-                Some(delivery) => delivery?,
+                Some(delivery) => delivery,
                 None => {
                     match self.output.flush() {
                         Ok(()) => {}
@@ -161,14 +163,15 @@ impl Tail {
                     tokio::select! {
                         biased;
                         () = stop.asked() => continue,
-                        delivery = self.subscriber.next() => delivery?,
+                        delivery = self.subscriber.next() => delivery,
                         () = tokio::time::sleep_until(until) => continue,
                     }
                 }
             };
             match delivery {
-                RealtimeDelivery::Notice(notice) => self.tell(&notice),
-                RealtimeDelivery::Event(event) => {
+                Err(error) => return Ok(End::Refused(error.into())),
+                Ok(RealtimeDelivery::Notice(notice)) => self.tell(&notice),
+                Ok(RealtimeDelivery::Event(event)) => {
                     match self.output.event(&String::from_utf8_lossy(&event.data)) {
                         Ok(()) => {}
                         Err(WriteError::BrokenPipe) => return Ok(End::BrokenPipe),

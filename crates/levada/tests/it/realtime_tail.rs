@@ -449,3 +449,49 @@ fn partitions_in_which_nothing_matches_move_on() {
     child.kill().unwrap();
     child.wait().unwrap();
 }
+
+#[test]
+fn a_refusal_in_the_end_loses_neither_events_nor_the_place() {
+    let refusal = || crate::scripted::response(403, r#"{"status":403,"message":"no longer yours"}"#);
+    let script = || vec![untold(), answer(&[line(0, 7), line(3, 1)]), refusal()];
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("offsets");
+    let server = Scripted::start(script());
+    let resumed = run(tail(
+        &server,
+        &["--parts", "0", "--resume", file.to_str().unwrap()],
+    ));
+    let server = Scripted::start(script());
+    let bare = run(tail(&server, &["--parts", "0"]));
+    for out in [&resumed, &bare] {
+        let said = text(&out.stderr);
+        assert_eq!(out.status.code(), Some(4), "{said}");
+        assert!(said.contains("no longer yours"), "{said}");
+        assert_eq!(text(&out.stdout), format!("{}\n{}\n", line(0, 7), line(3, 1)));
+    }
+    let kept: Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+    assert!(
+        kept["cursor"].as_str().unwrap().contains(r#"{"0":8,"3":2}"#),
+        "{kept}"
+    );
+    let said = text(&bare.stderr);
+    assert!(
+        said.contains("--cursor '{\"offsets\":{\"0\":8,\"3\":2}"),
+        "{said}"
+    );
+
+    // The same over EventStreams; and who is refused at once has no place to be told.
+    let ended = || vec![crate::scripted::stream(&crate::scripted::frame(1)), refusal()];
+    for (script, place) in [(ended(), true), (vec![refusal()], false)] {
+        let server = Scripted::start(script);
+        let out = run({
+            let mut command = binary();
+            command.args(["tail", "a", "--url", &server.url]);
+            command
+        });
+        let said = text(&out.stderr);
+        assert_eq!(out.status.code(), Some(4), "{said}");
+        assert_eq!(said.contains("--cursor '[{\"n\":1}]'"), place, "{said}");
+        assert_eq!(text(&out.stdout).lines().count(), usize::from(place));
+    }
+}

@@ -53,7 +53,7 @@ pub async fn run(table: &mut Table) -> Result<()> {
         table,
         &server,
         STORED,
-        "a file in the page cache, read and summed",
+        "fifty files in the page cache, read and summed",
     )
     .await
 }
@@ -94,7 +94,7 @@ async fn frames(table: &mut Table, server: &Server, path: &str, what: &str) -> R
 #[derive(Clone)]
 struct Bare {
     journal: Journal,
-    stored: Arc<File>,
+    stored: Arc<[File]>,
 }
 
 /// The bare server, with its files in `folder`: answers posts when their body is there, and GET with

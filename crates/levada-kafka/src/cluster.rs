@@ -19,8 +19,10 @@ use crate::probe::{Probe, Unanswered};
 use crate::{KafkaError, Settings};
 
 mod known;
+mod under_way;
 
 use known::{KnownTopics, Partitions};
+use under_way::UnderWay;
 
 /// What is known of a topic serves when the cluster does not say within this time whether it still holds.
 const REFRESHED_WITHIN: Duration = Duration::from_secs(1);
@@ -33,6 +35,9 @@ const AGAIN_AFTER_MAX: Duration = Duration::from_millis(400);
 /// While the cluster is first waited for, it is looked this often whether waiting makes sense.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// So many look for a time in a partition before one question about its bounds goes before each further one.
+const SEEKERS: usize = 4;
+
 /// What the metadata said so short a while ago holds for whoever asks about a partition that nobody leads.
 const STATE_AGE: Duration = Duration::from_secs(1);
 
@@ -42,6 +47,7 @@ pub(crate) struct Cluster {
     probe: Arc<Probe>,
     desk: BoundsDesk,
     known: KnownTopics,
+    seekers: UnderWay,
     /// Held while a topic is looked at that a partition seems to be missing from.
     looking: tokio::sync::Mutex<()>,
 }
@@ -55,6 +61,7 @@ impl Cluster {
             desk: BoundsDesk::new(probe.clone()),
             probe,
             known: KnownTopics::default(),
+            seekers: UnderWay::default(),
             looking: tokio::sync::Mutex::default(),
         })
     }
@@ -184,15 +191,16 @@ impl Cluster {
         self.insist(of, || self.ask_of(of, question.clone())).await
     }
 
-    /// Asks about a partition once. Where its broker may be away, one question about its bounds goes before
-    /// for all who ask, so that they do not fill the line.
+    /// Asks about a partition once. Where its broker may be away, or many ask, one question about its bounds
+    /// goes before for all of them, so that they do not fill the line.
     async fn ask_of<T: Send + 'static>(
         &self,
         of: &TopicPartition,
         question: impl FnOnce(&BaseConsumer<Context>, Duration) -> KafkaResult<T> + Send + 'static,
     ) -> Result<T, Unanswered> {
         let mut within = self.probe.patience(Some(&of.topic));
-        if self.desk.doubts(of) {
+        let seeker = self.seekers.enter(of);
+        if seeker.before >= SEEKERS || self.desk.doubts(of) {
             self.desk.bounds(of).await?;
         } else {
             within = within.min(TOGETHER_FOR);

@@ -102,6 +102,7 @@ promises![
     records_come_back_byte_for_byte,
     partitions_are_apart,
     one_record_is_always_returned,
+    who_looks_sees_what_is_read,
     the_limit_is_kept,
     reading_on_meets_each_record_once,
     an_empty_partition_answers_empty,

@@ -293,6 +293,7 @@ pub async fn start(mut config: Config, options: StartOptions) -> Result<Running,
         prefixed: !config.intake.topic_prefix.is_empty(),
         deadline: config.intake.deadline,
     };
+    let refreshed = intake.clone();
     let parts = AppParts {
         catalog_compat: sources::compat(&config),
         catalog: catalog.clone(),
@@ -313,7 +314,7 @@ pub async fn start(mut config: Config, options: StartOptions) -> Result<Running,
     if !config.canary.interval.is_zero() {
         canary::spawn(canaries, config.canary.interval, shutdown.clone());
     }
-    spawn_refresh(catalog, kept, shutdown.clone());
+    spawn_refresh(catalog, kept, refreshed, shutdown.clone());
     let serving = tokio::spawn(serve(app, listener));
     tracing::info!(%address, backend = log.facts().backend, "serving");
     let drain_timeout = config.http.drain_timeout;
@@ -400,7 +401,7 @@ async fn open_log(config: &Config) -> Result<Engine, BootError> {
     }
 }
 
-fn spawn_refresh(catalog: Arc<Catalog>, kept: Kept, shutdown: Shutdown) {
+fn spawn_refresh(catalog: Arc<Catalog>, kept: Kept, intake: Arc<Intake>, shutdown: Shutdown) {
     let Some(ttl) = catalog.ttl() else { return };
     tokio::spawn(async move {
         loop {
@@ -419,6 +420,7 @@ fn spawn_refresh(catalog: Arc<Catalog>, kept: Kept, shutdown: Shutdown) {
                     for problem in problems {
                         tracing::warn!(%problem, "stream configuration");
                     }
+                    intake.was_reloaded();
                     kept.apply(&catalog).await;
                 }
                 RefreshOutcome::Kept { problems } => {

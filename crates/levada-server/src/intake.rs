@@ -171,6 +171,15 @@ pub struct Intake {
 }
 
 impl Intake {
+    /// Other streams may be declared by now, or declared otherwise.
+    pub(crate) fn was_reloaded(&self) {
+        let snapshot = self.catalog.snapshot();
+        self.windows.keep(|name| {
+            let stream = snapshot.stream(name);
+            stream.is_some_and(|stream| stream.levada.dedupe_window.is_some())
+        });
+    }
+
     /// An intake that checks against `catalog` and `schemas` and appends to `log`.
     pub fn new(
         catalog: Arc<Catalog>,

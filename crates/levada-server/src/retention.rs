@@ -69,11 +69,13 @@ struct Declared<'a> {
 impl<'a> Declared<'a> {
     fn of(snapshot: &Snapshot, prefix: &'a str, default: Retention) -> Self {
         let mut by_topic: HashMap<String, Retention> = HashMap::new();
-        let streams = snapshot.streams().iter().filter(|stream| !stream.is_pattern());
-        for stream in streams {
+        for stream in snapshot.streams() {
             let retention = retention_of(stream, default);
-            let own = topic_of(&stream.name, prefix, &stream.topics);
-            for topic in stream.topics.iter().chain([&own]) {
+            // Topics that a pattern names are topics as they stand; computed ones are patterns again.
+            let named = !stream.is_pattern() || !stream.has_computed_topics();
+            let own = (!stream.is_pattern()).then(|| topic_of(&stream.name, prefix, &stream.topics));
+            let topics = stream.topics.iter().filter(|_| named);
+            for topic in topics.chain(&own) {
                 let known = by_topic.entry(topic.clone()).or_insert(retention);
                 *known = most_generous(*known, retention);
             }
@@ -106,5 +108,38 @@ fn most_generous(a: Retention, b: Retention) -> Retention {
     Retention {
         age: a.age.zip(b.age).map(|(a, b)| a.max(b)),
         bytes: a.bytes.zip(b.bytes).map(|(a, b)| a.max(b)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use levada_catalog::{Catalog, CatalogConfig, NoFetch, Source};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_topic_that_a_name_and_a_pattern_share_is_kept_as_long_as_either_says() {
+        let day = Duration::from_secs(24 * 3600);
+        let default = Retention {
+            age: Some(7 * day),
+            bytes: None,
+        };
+        for (name, pattern, longest) in [(1, 30, 30), (40, 30, 40)] {
+            let text = format!(
+                "streams:\n  jobs.audit: {{topics: [jobs], levada: {{retention: {{age: {name}d}}}}}}\n  '/^job\\./': {{topics: [jobs], levada: {{retention: {{age: {pattern}d}}}}}}\n  '/^x\\./': {{}}\n"
+            );
+            let config = CatalogConfig {
+                sources: vec![Source::inline("s", text)],
+                ..CatalogConfig::default()
+            };
+            let snapshot = Catalog::open(config, Arc::new(NoFetch)).await.unwrap().snapshot();
+            let age = |topic| of_topic(&snapshot, "", default, topic).map(|kept| kept.age);
+            assert_eq!(age("jobs"), Some(Some(longest * day)));
+            assert_eq!(age("x.y"), Some(default.age));
+            assert_eq!(age("other"), None);
+        }
     }
 }

@@ -5,10 +5,11 @@ mod report;
 mod split;
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::{StreamExt, stream};
+use futures_util::{FutureExt, StreamExt, stream};
 use levada_client::{Producer, ProducerConfig, Verdict};
 use tokio::sync::mpsc;
 
@@ -53,6 +54,7 @@ pub(crate) struct Args {
 }
 
 /// What became of one batch.
+#[derive(Default)]
 struct Outcome {
     lines: Vec<u64>,
     verdicts: Vec<Verdict>,
@@ -75,24 +77,31 @@ pub(crate) async fn run(args: Args, stop: Stop) -> Result<Exit, Failure> {
     let producer = Producer::new(server, config);
     let batches = input.batches(args.batch as usize, args.stream.clone(), stop.clone());
     let concurrency = args.concurrency as usize;
+    let posts = Posts::default();
     let outcomes = stream::unfold(
         batches,
         |mut batches: mpsc::Receiver<Result<Batch, Failure>>| async move {
             batches.recv().await.map(|batch| (batch, batches))
         },
     )
-    .map(|batch| post(&producer, batch))
+    .map(|batch| posts.post(&producer, batch))
     .buffered(concurrency);
     let mut outcomes = std::pin::pin!(outcomes);
     while let Some(outcome) = outcomes.next().await {
-        let outcome = outcome.inspect_err(|_| report.clear())?;
-        for (line, verdict) in outcome.lines.into_iter().zip(outcome.verdicts) {
-            if let Some(failure) = report.event(line, verdict)? {
-                return Err(failure);
+        note(&mut report, outcome)?;
+        if report.is_stopped() {
+            // Nothing more is begun. What is there already of other batches is told, too.
+            posts.ended.store(true, Ordering::Relaxed);
+            while let Some(Some(outcome)) = outcomes.next().now_or_never() {
+                note(&mut report, outcome)?;
             }
+            break;
         }
     }
     report.summary();
+    if let Some(failure) = report.failure(posts.under_way.load(Ordering::Relaxed) > 0) {
+        return Err(failure);
+    }
     if stop.is_asked() {
         eprintln!(
             "levada: interrupted behind line {}; what follows was not sent",
@@ -107,28 +116,52 @@ pub(crate) async fn run(args: Args, stop: Stop) -> Result<Exit, Failure> {
     })
 }
 
-/// Posts the events of a batch and puts the verdicts beside those that were refused here.
-async fn post(producer: &Producer, batch: Result<Batch, Failure>) -> Result<Outcome, Failure> {
-    let entries = batch?.entries;
-    let events: Vec<Bytes> = entries
-        .iter()
-        .filter_map(|(_, event)| event.as_ref().ok().cloned())
-        .collect();
-    let mut posted = producer.send_all(&events).await.into_iter();
-    let mut outcome = Outcome {
-        lines: Vec::with_capacity(entries.len()),
-        verdicts: Vec::with_capacity(entries.len()),
-    };
-    for (line, event) in entries {
-        let verdict = match event {
-            Ok(_) => posted.next(),
-            Err(Refusal { code, message }) => Some(Verdict::Invalid {
-                code: code.to_owned(),
-                message,
-            }),
-        };
-        outcome.lines.push(line);
-        outcome.verdicts.extend(verdict);
+/// Tells what became of a batch.
+fn note(report: &mut Report, outcome: Result<Outcome, Failure>) -> Result<(), Failure> {
+    let outcome = outcome.inspect_err(|_| report.clear())?;
+    for (line, verdict) in outcome.lines.into_iter().zip(outcome.verdicts) {
+        report.event(line, verdict)?;
     }
-    Ok(outcome)
+    Ok(())
+}
+
+/// The batches that are being posted.
+#[derive(Default)]
+struct Posts {
+    /// No more are begun.
+    ended: AtomicBool,
+    under_way: AtomicUsize,
+}
+
+impl Posts {
+    /// Posts the events of a batch and puts the verdicts beside those that were refused here.
+    async fn post(&self, producer: &Producer, batch: Result<Batch, Failure>) -> Result<Outcome, Failure> {
+        if self.ended.load(Ordering::Relaxed) {
+            return Ok(Outcome::default());
+        }
+        let entries = batch?.entries;
+        let events: Vec<Bytes> = entries
+            .iter()
+            .filter_map(|(_, event)| event.as_ref().ok().cloned())
+            .collect();
+        self.under_way.fetch_add(1, Ordering::Relaxed);
+        let mut posted = producer.send_all(&events).await.into_iter();
+        self.under_way.fetch_sub(1, Ordering::Relaxed);
+        let mut outcome = Outcome {
+            lines: Vec::with_capacity(entries.len()),
+            verdicts: Vec::with_capacity(entries.len()),
+        };
+        for (line, event) in entries {
+            let verdict = match event {
+                Ok(_) => posted.next(),
+                Err(Refusal { code, message }) => Some(Verdict::Invalid {
+                    code: code.to_owned(),
+                    message,
+                }),
+            };
+            outcome.lines.push(line);
+            outcome.verdicts.extend(verdict);
+        }
+        Ok(outcome)
+    }
 }

@@ -12,11 +12,11 @@ use futures_util::future::{BoxFuture, FutureExt};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use levada_event::{Bounds, Offset, Start, Timestamp, TopicName};
 use levada_log::{Log, LogError, Retention};
-use levada_wire::cursor::{Exact, First, PartitionElement};
+use levada_wire::cursor::{CURSOR_BYTES_MAX, Exact, First, PartitionElement};
 use levada_wire::{Gap, GapReason};
 
 use super::limits::{LANES_MAX, LOOKUPS_AT_ONCE};
-use super::request::{OpenError, Request, TopicRequest};
+use super::request::{Api, OpenError, Request, TopicRequest};
 use super::ring::Mark;
 use super::shape::{Lane, LaneKind, Shape};
 
@@ -72,6 +72,9 @@ pub(crate) async fn plan(log: &Arc<dyn Log>, request: Request, passes: bool) -> 
     if wanted.len() > LANES_MAX {
         return Err(OpenError::TooManyPartitions);
     }
+    if request.api == Api::EventStreams && id_bytes(wanted.iter().map(|(lane, _)| lane)) > CURSOR_BYTES_MAX {
+        return Err(OpenError::IdTooLong);
+    }
     let kept: HashMap<&TopicName, Retention> = topics
         .iter()
         .map(|topic| (&topic.request.spec.name, topic.request.spec.retention))
@@ -104,6 +107,14 @@ pub(crate) async fn plan(log: &Arc<dyn Log>, request: Request, passes: bool) -> 
         plan.gaps.extend(placed.gaps);
     }
     Ok(plan)
+}
+
+/// How long the ids of these lanes may become, with the largest numbers.
+fn id_bytes<'l>(lanes: impl Iterator<Item = &'l Lane>) -> usize {
+    const ELEMENT: &str = r#"{"topic":"","partition":4294967295,"timestamp":-9223372036854775808,"at":"00000000:18446744073709551615"},"#;
+    lanes
+        .map(|lane| lane.of.topic.as_str().len() + ELEMENT.len())
+        .sum()
 }
 
 async fn look_up<'r>(log: &Arc<dyn Log>, requests: &'r [TopicRequest]) -> Result<Vec<Topic<'r>>, LogError> {

@@ -10,6 +10,7 @@ use levada_log::{LogError, TopicSpec};
 use levada_wire::{Element, ErrorCode, StreamError};
 
 use super::limits::LANES_MAX;
+use levada_wire::cursor::CURSOR_BYTES_MAX;
 
 /// A subscription, as the HTTP layer has understood it. Names are resolved to topics, filters are
 /// compiled; nothing has been looked up in the log yet.
@@ -105,6 +106,11 @@ pub enum OpenError {
     /// More partitions than one subscription may have.
     #[error("a subscription has at most {LANES_MAX} partitions")]
     TooManyPartitions,
+    /// Its ids would be longer than the server takes back.
+    #[error(
+        "the ids of this subscription would have more than {CURSOR_BYTES_MAX} bytes, which could not be sent back; ask for fewer partitions"
+    )]
+    IdTooLong,
     /// As many different subscriptions are open as the server takes.
     #[error("too many different subscriptions are open")]
     TooManyChannels,
@@ -121,7 +127,7 @@ impl OpenError {
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::TopicNotAvailable { .. } => ErrorCode::TopicNotAvailable,
-            Self::TooManyPartitions => ErrorCode::InvalidParameter,
+            Self::TooManyPartitions | Self::IdTooLong => ErrorCode::InvalidParameter,
             Self::TooManyChannels => ErrorCode::Overloaded,
             Self::Draining => ErrorCode::ShuttingDown,
             Self::Log(error) => log_code(error),

@@ -15,12 +15,16 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::Service;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::Watcher;
+use levada_wire::cursor::CURSOR_BYTES_MAX;
 use tokio::net::TcpStream;
 
 use super::respond::Body;
 
 /// What a client that speaks HTTP/2 without asking sends first (RFC 9113 §3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// Longest head of a request: an id of any length that is sent comes back in one, beside what proxies add.
+const HEAD_BYTES_MAX: u32 = CURSOR_BYTES_MAX as u32 + 64 * 1024;
 
 /// How long to wait for more of what may become the preface, at first and at last.
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
@@ -37,11 +41,15 @@ impl Protocols {
     /// A client may take `header_timeout` for its first bytes, and for the head of each request.
     pub(super) fn new(header_timeout: Duration) -> Self {
         let mut http1 = http1::Builder::new();
-        http1.timer(TokioTimer::new()).header_read_timeout(header_timeout);
+        http1
+            .timer(TokioTimer::new())
+            .header_read_timeout(header_timeout)
+            .max_buf_size(HEAD_BYTES_MAX as usize);
         let mut http2 = http2::Builder::new(TokioExecutor::new());
         http2
             .timer(TokioTimer::new())
-            .keep_alive_interval(Some(Duration::from_secs(30)));
+            .keep_alive_interval(Some(Duration::from_secs(30)))
+            .max_header_list_size(HEAD_BYTES_MAX);
         Self {
             http1,
             http2,

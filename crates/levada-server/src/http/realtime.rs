@@ -99,7 +99,7 @@ async fn subscribe(app: &App, call: &mut Call, name: &str) -> Result<Response<Bo
     };
     let opened = app.delivery.open(request).await.map_err(|error| {
         let status = match &error {
-            OpenError::TooManyPartitions => StatusCode::UNPROCESSABLE_ENTITY,
+            OpenError::TooManyPartitions | OpenError::IdTooLong => StatusCode::UNPROCESSABLE_ENTITY,
             other => StatusCode::from_u16(other.code().status()).unwrap_or(StatusCode::SERVICE_UNAVAILABLE),
         };
         refused(Refusal(status, error.to_string()))

@@ -95,6 +95,14 @@ impl Windows {
         (!cell.initialized()).then(|| cell.clone())
     }
 
+    /// Forgets the windows of streams that use none: what is stored from now on is not in them, so they are
+    /// filled anew should they be used again.
+    pub(super) fn keep(&self, used: impl Fn(&str) -> bool) {
+        self.filled.lock().retain(|stream, _| used(stream));
+        let mut streams = self.streams.lock();
+        streams.retain(|stream, window| used(stream) || window.holds());
+    }
+
     /// Puts ids of stored events, in any order, into the window of a stream that was not used yet.
     pub(super) fn fill(&self, stream: &str, mut found: Vec<Recalled>) {
         found.sort_by_key(|(stored, _)| *stored);
@@ -107,6 +115,11 @@ impl Windows {
 }
 
 impl Window {
+    /// Whether an id in it is on its way.
+    fn holds(&self) -> bool {
+        self.ids.values().any(|place| matches!(place, Place::Held(_)))
+    }
+
     fn store(&mut self, at: Instant, id: Arc<str>) {
         self.ids.insert(id.clone(), Place::Stored(at));
         self.order.push_back((at, id));

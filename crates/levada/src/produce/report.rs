@@ -18,6 +18,18 @@ pub(super) struct Report {
     accepted: u64,
     refused: u64,
     last_line: u64,
+    stopped: Option<Stopped>,
+}
+
+/// Where there was no point in going on, and what is known of the events behind it.
+struct Stopped {
+    line: u64,
+    failed: Failed,
+    /// Events behind it that were accepted, and the last line of them.
+    accepted: u64,
+    last_accepted: u64,
+    /// Whether others may be stored.
+    perhaps: bool,
 }
 
 impl Report {
@@ -44,13 +56,20 @@ impl Report {
             accepted: 0,
             refused: 0,
             last_line: 0,
+            stopped: None,
         }
     }
 
-    /// Notes the verdict on the event of a line. Gives a failure when there is no point in going on.
-    pub(super) fn event(&mut self, line: u64, verdict: Verdict) -> Result<Option<Failure>, Failure> {
+    /// Notes the verdict on the event of a line.
+    pub(super) fn event(&mut self, line: u64, verdict: Verdict) -> Result<(), Failure> {
         match verdict {
-            Verdict::Accepted => self.accepted += 1,
+            Verdict::Accepted => {
+                self.accepted += 1;
+                if let Some(stopped) = &mut self.stopped {
+                    stopped.accepted += 1;
+                    stopped.last_accepted = line;
+                }
+            }
             Verdict::Invalid { code, message } => self.refuse(line, &code, &message)?,
             Verdict::Failed(Failed {
                 cause: Cause::Fault,
@@ -65,10 +84,18 @@ impl Report {
                 };
                 self.refuse(line, &code, &format!("{message}{perhaps}"))?;
             }
-            Verdict::Failed(failed) => {
-                self.summary();
-                return Ok(Some(stopped(line, &failed)));
-            }
+            Verdict::Failed(failed) => match &mut self.stopped {
+                Some(stopped) => stopped.perhaps |= failed.outcome != Outcome::Nothing,
+                none => {
+                    *none = Some(Stopped {
+                        line,
+                        failed,
+                        accepted: 0,
+                        last_accepted: line,
+                        perhaps: false,
+                    });
+                }
+            },
         }
         self.last_line = line;
         if !self.bar.is_hidden() {
@@ -76,7 +103,18 @@ impl Report {
             self.bar
                 .set_message(format!("{} events, {}", self.accepted, self.rate()));
         }
-        Ok(None)
+        Ok(())
+    }
+
+    /// Whether there is no point in going on.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stopped.is_some()
+    }
+
+    /// Why there is no point in going on, if so, and what is known of the rest, of which some is still
+    /// `under_way`.
+    pub(super) fn failure(&self, under_way: bool) -> Option<Failure> {
+        self.stopped.as_ref().map(|stopped| stopped.failure(under_way))
     }
 
     fn refuse(&mut self, line: u64, code: &str, message: &str) -> Result<(), Failure> {
@@ -127,20 +165,33 @@ impl Report {
     }
 }
 
-fn stopped(line: u64, failed: &Failed) -> Failure {
-    let exit = match failed.cause {
-        Cause::Denied | Cause::Unexpected => Exit::Refused,
-        _ => Exit::Unavailable,
-    };
-    let perhaps = match failed.outcome {
-        Outcome::Nothing => "the event of that line and what follows were not stored",
-        _ => "the event of that line may be stored, what follows was not all sent",
-    };
-    Failure::new(
-        exit,
-        format!(
-            "stopped at line {line}: {}: {}; {perhaps}",
-            failed.code, failed.message
-        ),
-    )
+impl Stopped {
+    fn failure(&self, under_way: bool) -> Failure {
+        let Self { line, failed, .. } = self;
+        let exit = match failed.cause {
+            Cause::Denied | Cause::Unexpected => Exit::Refused,
+            _ => Exit::Unavailable,
+        };
+        let itself = match failed.outcome {
+            Outcome::Nothing => "was not stored",
+            _ => "may be stored",
+        };
+        let mut rest = match failed.outcome {
+            Outcome::Nothing if self.accepted == 0 && !self.perhaps && !under_way => {
+                "the event of that line and what follows were not stored".to_owned()
+            }
+            _ => format!("the event of that line {itself}"),
+        };
+        if self.accepted > 0 {
+            let (accepted, last) = (self.accepted, self.last_accepted);
+            rest.push_str(&format!(
+                "; of those behind it {accepted} were accepted, the last at line {last}"
+            ));
+        }
+        if self.perhaps || under_way {
+            rest.push_str("; others behind it may be stored");
+        }
+        let (code, message) = (&failed.code, &failed.message);
+        Failure::new(exit, format!("stopped at line {line}: {code}: {message}; {rest}"))
+    }
 }

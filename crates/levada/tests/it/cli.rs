@@ -209,6 +209,35 @@ fn batches_keep_the_order_of_the_file() {
 }
 
 #[test]
+fn produce_tells_what_is_stored_behind_the_line_where_it_stopped() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = file(dir.path(), "events", b"{}\n{}\n{}\n");
+    let away = |code: &str| {
+        format!(r#"{{"invalid":[],"error":[{{"index":0,"code":"{code}","context":{{"message":"m"}}}}]}}"#)
+    };
+    for (code, itself) in [
+        ("storage_unavailable", "was not stored"),
+        ("outcome_unknown", "may be stored"),
+    ] {
+        let server = Scripted::start(vec![response(207, &away(code))]);
+        let output = run(&["produce", &path, "--url", &server.url, "--deadline", "10ms"]);
+        let said = err(&output);
+        assert!(said.contains("2 events accepted, 0 refused"), "{said}");
+        let told = format!(
+            "the event of that line {itself}; of those behind it 2 were accepted, the last at line 3"
+        );
+        assert!(
+            said.contains("stopped at line 1: ") && said.contains(&told),
+            "{said}"
+        );
+    }
+    let server = Scripted::start(vec![response(503, "busy")]);
+    let output = run(&["produce", &path, "--url", &server.url, "--deadline", "10ms"]);
+    assert!(err(&output).contains("stopped at line 1"), "{}", err(&output));
+    assert!(!err(&output).contains("accepted, the last"), "{}", err(&output));
+}
+
+#[test]
 fn produce_stops_where_it_cannot_go_on() {
     let dir = tempfile::tempdir().unwrap();
     let path = file(dir.path(), "events", b"{}\n{}\n{}\n");

@@ -38,6 +38,47 @@ fn curl_shows_events_as_they_come() {
     }
 }
 
+#[test]
+fn a_long_id_comes_back_over_either_protocol() {
+    let Some(curl) = program(&["curl"]) else {
+        return;
+    };
+    let site = site();
+    let server = site.start();
+    // Elements as the server writes them, for more partitions than there are, and room between them.
+    let element =
+        |p| format!(r#"{{"topic":"a","partition":{p},"timestamp":1500000000001,"at":"00000000:7"}}"#);
+    let elements: Vec<_> = (0..512).map(element).collect();
+    let elements = elements.join(",");
+    // curl sends no more than 64 KiB over HTTP/2.
+    for (protocol, bytes) in [("--http1.1", 450 << 10), ("--http2-prior-knowledge", 60 << 10)] {
+        let id = format!("[{elements}{}]", " ".repeat(bytes - elements.len()));
+        site.file("id", &format!("Last-Event-ID: {id}\n"));
+        let output = Command::new(&curl)
+            .args([
+                protocol,
+                "-N",
+                "-s",
+                "-o",
+                "-",
+                "-w",
+                "%{http_code}",
+                "--max-time",
+                "2",
+            ])
+            .arg("-H")
+            .arg(format!("@{}", site.path().join("id").display()))
+            .arg(format!("{}/v2/stream/a", server.url()))
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(
+            said.starts_with(":ok") && said.ends_with("200"),
+            "{protocol}: {said}"
+        );
+    }
+}
+
 fn take(from: &mut impl Read, count: usize) -> String {
     let mut bytes = vec![0; count];
     from.read_exact(&mut bytes).unwrap();

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::client;
-use crate::server::{Server, Site};
+use crate::server::{Server, Site, eventually};
 
 const CONFIG: &str = "[catalog]\nstream_config = [\"@/streams.yaml\"]\nschema_base_uris = [\"@/schemas/\"]\n";
 const STREAMS: &str = "streams:
@@ -59,4 +59,35 @@ fn what_is_sent_again_after_a_kill_is_stored_once() {
     let other = event("shared", "new1", json!({})).to_string();
     assert_eq!(client::post(server.address, &other).status, 201);
     assert_eq!(stored(&server), 43 + again * 2 + 1);
+}
+
+#[test]
+fn a_window_that_was_switched_off_for_a_while_knows_what_was_stored_meanwhile() {
+    let site = Site::new(&format!("{CONFIG}ttl = \"50ms\"\n"));
+    site.file("streams.yaml", STREAMS);
+    site.file("schemas/test/1.0.0", SCHEMA);
+    let server = site.start();
+    let post = |id: &str| {
+        let body = event("once", id, json!({})).to_string();
+        assert_eq!(client::post(server.address, &body).status, 201);
+    };
+    let mut reloads = 0;
+    let mut reload = |text: &str| {
+        site.file("streams.yaml", text);
+        reloads += 1;
+        eventually("it is reloaded", || {
+            server.log().matches("configuration was reloaded").count() == reloads
+        });
+    };
+    post("before");
+    reload(&STREAMS.replace("dedupe_window: 1h, ", ""));
+    post("between");
+    post("between");
+    reload(STREAMS);
+    post("between");
+    post("before");
+    post("behind");
+    post("behind");
+    assert_eq!(stored(&server), 4);
+    assert_eq!(server.metric("levada_intake_duplicates_total"), 3);
 }

@@ -100,5 +100,6 @@ mod slow;
 mod stored;
 #[cfg(test)]
 mod tail_pipe;
+mod unreadable;
 #[cfg(test)]
 mod web;

@@ -247,7 +247,16 @@ fn walk(
     see: &mut dyn FnMut(StoredRecord<'_>) -> io::Result<()>,
 ) -> io::Result<Offset> {
     let mut scanner = Scanner::new(file, place, 0, base, end);
-    while let Some(found) = scanner.step()? {
+    loop {
+        let found = match scanner.step() {
+            Ok(Some(found)) => found,
+            Ok(None) => break,
+            Err(error) => {
+                let place = scanner.position();
+                let reason = format!("{error}, at byte {place} or behind it");
+                return Err(io::Error::new(error.kind(), reason));
+            }
+        };
         match found {
             Found::Block { header, position } => {
                 let records = header

@@ -9,6 +9,7 @@ use levada_event::{Offset, Position, RecordBatch, TopicPartition};
 
 use super::block::{HEADER_BYTES, Header};
 use super::collect::{Collector, More};
+use super::disk::File;
 use super::engine::Engine;
 use super::index;
 use super::partition::{Partition, Spot};
@@ -163,7 +164,7 @@ fn read_segment(
         let stop = index::stop(entries, start.position, want, segment.len());
         Some((start, stop))
     });
-    let Some((start, stop)) = found.map_err(|error| unreadable(&partition.of, &error))? else {
+    let Some((start, stop)) = found.map_err(|error| unreadable(&partition.of, offset, &error))? else {
         return Err(missing(&partition.of, offset));
     };
     let chunk = Chunk::read(engine, partition, spot, start.position, stop, start.offset)?;
@@ -214,8 +215,11 @@ impl Chunk {
     ) -> Result<Self, LogError> {
         let mut bytes = engine.buffers.take((stop - start) as usize);
         let file = spot.segment.file(&*engine.disk, &engine.open_segments);
-        let read = file.and_then(|file| file.read_at(start, &mut bytes));
-        bytes.truncate(read.map_err(|error| unreadable(&partition.of, &error))?);
+        let read = file.and_then(|file| match file.read_at(start, &mut bytes) {
+            Err(error) if is_damage(&error) => before_damage(&*file, start, &mut bytes, error),
+            read => read,
+        });
+        bytes.truncate(read.map_err(|error| unreadable(&partition.of, first, &error))?);
         Ok(Self {
             bytes: engine.buffers.share(bytes),
             place: partition.place,
@@ -269,8 +273,40 @@ impl Chunk {
     }
 }
 
-pub(super) fn unreadable(of: &TopicPartition, error: &io::Error) -> LogError {
-    LogError::Unavailable(format!("reading {of} failed: {error}"))
+/// Bytes that a disk reads or fails to read as one.
+const SECTOR_BYTES: usize = 4096;
+
+/// Whether the disk has lost what was to be read. Other failures may pass.
+fn is_damage(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error())
+}
+
+/// Reads what lies before a sector that cannot be read; `error` where that is nothing.
+fn before_damage(file: &dyn File, start: u64, bytes: &mut [u8], error: io::Error) -> io::Result<usize> {
+    let mut sound = 0;
+    while sound < bytes.len() {
+        let at = start + sound as u64;
+        let left = SECTOR_BYTES - at as usize % SECTOR_BYTES;
+        let end = (sound + left).min(bytes.len());
+        match file.read_at(at, &mut bytes[sound..end]) {
+            Ok(read) if read == end - sound => sound = end,
+            Ok(read) => return Ok(sound + read),
+            Err(_) => break,
+        }
+    }
+    if sound == 0 { Err(error) } else { Ok(sound) }
+}
+
+/// What a failed read at `offset` is to readers.
+pub(super) fn unreadable(of: &TopicPartition, offset: Offset, error: &io::Error) -> LogError {
+    let reason = format!("reading {of} failed: {error}");
+    match is_damage(error) {
+        true => LogError::Corrupt {
+            at: of.at(offset),
+            reason,
+        },
+        false => LogError::Unavailable(reason),
+    }
 }
 
 pub(super) fn missing(of: &TopicPartition, offset: Offset) -> LogError {

@@ -77,8 +77,8 @@ fn last_appended(engine: &Engine, segment: &Arc<Segment>, next: &Arc<Segment>) -
         // Its blocks cannot all be read; what follows it was appended later.
         Ok(_) => next.first_appended(disk, open),
         Err(error) => {
-            tracing::warn!(segment = %segment.path.display(), %error, "its age cannot be told");
-            None
+            tracing::debug!(segment = %segment.path.display(), %error, "its age is told by what follows");
+            next.first_appended(disk, open)
         }
     }
 }

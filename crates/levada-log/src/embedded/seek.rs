@@ -49,21 +49,25 @@ fn in_segment(
     let segment = &spot.segment;
     if segment.is_sealed() {
         let end = segment.end(disk, open, spot.end);
-        if end.map_err(|error| unreadable(&partition.of, &error))?.max < at {
+        if end
+            .map_err(|error| unreadable(&partition.of, spot.segment.base, &error))?
+            .max
+            < at
+        {
             return Ok(None);
         }
     }
     let len = segment.len();
     let mut from = segment
         .with_index(disk, open, spot.end, |entries| index::before_time(entries, at))
-        .map_err(|error| unreadable(&partition.of, &error))?;
+        .map_err(|error| unreadable(&partition.of, spot.segment.base, &error))?;
     while let Some(start) = from.filter(|entry| entry.position < len) {
         let (stop, next) = segment
             .with_index(disk, open, spot.end, |entries| {
                 let stop = index::stop(entries, start.position, CHUNK_BYTES, len);
                 (stop, entries.iter().find(|entry| entry.position == stop).copied())
             })
-            .map_err(|error| unreadable(&partition.of, &error))?;
+            .map_err(|error| unreadable(&partition.of, spot.segment.base, &error))?;
         let chunk = Chunk::read(engine, partition, spot, start.position, stop, start.offset)?;
         for found in chunk.blocks(start.offset) {
             let corrupt = |(offset, reason): (Offset, &str)| LogError::Corrupt {

@@ -8,4 +8,5 @@ mod gate;
 mod keeper;
 mod lanes;
 mod open;
+mod sectors;
 mod sim;

@@ -23,8 +23,26 @@ pub(super) fn run(chosen: &Chosen, format: Format, out: &mut impl Write) -> io::
     }
     for partition in &chosen.partitions {
         for segment in &partition.segments {
-            let report = chosen.log.read(partition, segment, &mut |_| Ok(()))?;
             segments += 1;
+            let report = match chosen.log.read(partition, segment, &mut |_| Ok(())) {
+                Ok(report) => report,
+                Err(error) => {
+                    damage += 1;
+                    let (file, reason) = (segment.path.display().to_string(), error.to_string());
+                    match format {
+                        Format::Text => writeln!(
+                            out,
+                            "damage: {file}: it cannot be read: {reason}; what follows in it was not read"
+                        )?,
+                        Format::Ndjson => writeln!(
+                            out,
+                            "{}",
+                            json!({"kind": "damage", "file": file, "reason": reason})
+                        )?,
+                    }
+                    continue;
+                }
+            };
             records += report.records;
             bytes += segment.bytes;
             for fault in &report.faults {

@@ -33,17 +33,32 @@ pub(super) fn run(chosen: &Chosen, out: &mut impl Write) -> io::Result<Exit> {
     }
     for partition in &chosen.partitions {
         for segment in &partition.segments {
-            let report = chosen.log.read(partition, segment, &mut |record| {
-                events += 1;
+            let mut unwritten = false;
+            let mut write = |value: &[u8]| {
                 // Within a JSON string a line feed is always escaped.
-                for (i, part) in record.value.split(|b| matches!(b, b'\n' | b'\r')).enumerate() {
+                for (i, part) in value.split(|b| matches!(b, b'\n' | b'\r')).enumerate() {
                     if i > 0 {
                         out.write_all(b" ")?;
                     }
                     out.write_all(part)?;
                 }
                 out.write_all(b"\n")
-            })?;
+            };
+            let report = chosen.log.read(partition, segment, &mut |record| {
+                events += 1;
+                write(record.value).inspect_err(|_: &io::Error| unwritten = true)
+            });
+            let report = match report {
+                Err(error) if !unwritten => {
+                    let file = segment.path.display();
+                    eprintln!(
+                        "levada: damage: {file}: it cannot be read: {error}; what follows in it was left out"
+                    );
+                    exit = Exit::Incomplete;
+                    continue;
+                }
+                report => report?,
+            };
             for fault in report.faults {
                 eprintln!("levada: {}", line(partition, segment, &fault));
                 if !fault.torn {

@@ -79,6 +79,8 @@ struct State {
     fail_sync: Option<(u64, String)>,
     /// Files that exist and whose path ends with the text cannot be opened.
     fail_open: String,
+    /// This part of files whose path ends with the text cannot be read.
+    lost: Option<(String, std::ops::Range<u64>)>,
     /// Percent of writes that are short or interrupted.
     clumsy: u64,
     /// A checksum of all calls, to compare runs.
@@ -122,6 +124,7 @@ impl Sim {
             capacity: u64::MAX,
             fail_sync: None,
             fail_open: String::new(),
+            lost: None,
             clumsy: 0,
             trace: 0,
         })))
@@ -203,6 +206,11 @@ impl Sim {
     /// From now on files that exist and whose path ends with `name` cannot be opened; "" ends it.
     pub(crate) fn fail_open(&self, name: &str) {
         self.0.lock().fail_open = name.into();
+    }
+
+    /// From now on this part of files whose path ends with `name` cannot be read.
+    pub(crate) fn lose_bytes(&self, name: &str, bytes: std::ops::Range<u64>) {
+        self.0.lock().lost = Some((name.into(), bytes));
     }
 
     /// Makes this percentage of writes short or interrupted.
@@ -513,6 +521,13 @@ impl File for Handle {
         let content = state.files[self.file].now();
         let start = (position as usize).min(content.len());
         let read = into.len().min(content.len() - start);
+        if let Some((name, lost)) = &state.lost
+            && self.name.ends_with(name.as_str())
+            && (start as u64) < lost.end
+            && lost.start < (start + read) as u64
+        {
+            return Err(rustix::io::Errno::IO.into());
+        }
         into[..read].copy_from_slice(&content[start..start + read]);
         Ok(read)
     }

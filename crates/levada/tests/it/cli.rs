@@ -219,8 +219,8 @@ fn produce_tells_what_is_stored_behind_the_line_where_it_stopped() {
         ("storage_unavailable", "was not stored"),
         ("outcome_unknown", "may be stored"),
     ] {
-        let server = Scripted::start(vec![response(207, &away(code))]);
-        let output = run(&["produce", &path, "--url", &server.url, "--deadline", "10ms"]);
+        let server = Scripted::start(vec![response(207, &away(code)); 50]);
+        let output = run(&["produce", &path, "--url", &server.url, "--deadline", "1s"]);
         let said = err(&output);
         assert!(said.contains("2 events accepted, 0 refused"), "{said}");
         let told = format!(
@@ -231,8 +231,8 @@ fn produce_tells_what_is_stored_behind_the_line_where_it_stopped() {
             "{said}"
         );
     }
-    let server = Scripted::start(vec![response(503, "busy")]);
-    let output = run(&["produce", &path, "--url", &server.url, "--deadline", "10ms"]);
+    let server = Scripted::start(vec![response(503, "busy"); 50]);
+    let output = run(&["produce", &path, "--url", &server.url, "--deadline", "1s"]);
     assert!(err(&output).contains("stopped at line 1"), "{}", err(&output));
     assert!(!err(&output).contains("accepted, the last"), "{}", err(&output));
 }

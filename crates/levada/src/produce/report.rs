@@ -78,6 +78,9 @@ impl Report {
                 outcome,
             }) => {
                 let perhaps = if outcome == Outcome::Unknown {
+                    if let Some(stopped) = &mut self.stopped {
+                        stopped.perhaps = true;
+                    }
                     " (it may be stored)"
                 } else {
                     ""

@@ -178,8 +178,14 @@ impl<'a> Scanner<'a> {
             let left = usize::try_from(self.len - at).unwrap_or(usize::MAX);
             self.window_at = at;
             self.window.resize(count.max(ahead).min(left), 0);
-            let read = self.file.read_at(at, &mut self.window)?;
-            self.window.truncate(read);
+            let mut read = self.file.read_at(at, &mut self.window);
+            if read.is_err() && self.window.len() > count {
+                // Perhaps only what lies behind cannot be read.
+                self.window.truncate(count);
+                read = self.file.read_at(at, &mut self.window);
+            }
+            self.window.truncate(*read.as_ref().unwrap_or(&0));
+            read?;
         }
         let start = (at - self.window_at) as usize;
         Ok(start..(start + count).min(self.window.len()))

@@ -2,6 +2,8 @@
 
 use levada_event::{Flags, Splice, TopicName};
 
+use super::super::disk::{Disk, Open};
+use super::super::scan::{Found, Scanner};
 use super::super::*;
 use super::sim::Sim;
 use crate::Retention;
@@ -62,4 +64,16 @@ async fn records_around_a_lost_sector_are_read() {
     // What shares a stretch of the index with it behind it is not found.
     assert!(lost.len() < 40, "{lost:?}");
     assert_eq!(read.len() + lost.len(), 200);
+    // Checks and exports walk the file: they have all blocks up to the sector, and fail there.
+    log.close().await;
+    let path = &sim.find(".seg")[0];
+    let file = sim.open(path, Open::Existing).unwrap();
+    let place = block::place(&log.facts().id, "t", 0);
+    let mut scanner = Scanner::new(&*file, place, 0, 0, file.len().unwrap());
+    let mut walked = 0;
+    while let Ok(Some(Found::Block { header, .. })) = scanner.step() {
+        walked = header.end();
+    }
+    assert_eq!(walked, lost[0]);
+    assert!(scanner.step().is_err());
 }

@@ -293,7 +293,12 @@ impl Partition {
         let blocks: Vec<_> = blocks.into_iter().map(finish).collect();
         let parts: Vec<&[u8]> = blocks.iter().map(|(_, block)| &block[..]).collect();
         if let Err(error) = write_all(&*file, active.len, &parts) {
-            return Err(self.roll_back(engine, active, &*file, &error));
+            let error = self.roll_back(engine, active, &*file, &error);
+            if opened {
+                // Its first sync is still to come, and whoever opens one anew knows that.
+                active.files[lane] = None;
+            }
+            return Err(error);
         }
         active.len += parts.iter().map(|part| part.len() as u64).sum::<u64>();
         writer.next = stamp.base;

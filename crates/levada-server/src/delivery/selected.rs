@@ -1,8 +1,7 @@
 //! What a selection makes of a batch, found out where the batch was read.
 //!
-//! A filter looks at most of an event's bytes. Right after the read they are in the cache of the processor
-//! that read them; for another one they are as far away as memory. So a read of the past selects on the
-//! thread that read, and its session only writes frames.
+//! A filter looks at most of an event's bytes, which is most of the work of such a session. So a read of the
+//! past selects on the thread that read, several at a time, and the session only writes frames.
 
 use std::sync::Arc;
 
@@ -14,7 +13,7 @@ use parking_lot::Mutex;
 use super::shape::Shape;
 
 /// The texts that a selection makes of the records of a batch.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Selected {
     text: Vec<u8>,
     /// For each record what is to be done with it, and where its text ends.
